@@ -1,0 +1,1 @@
+"""Measures two worker processes in turn: ours (Rust) and the peer (PyTorch)."""

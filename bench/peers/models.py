@@ -1,0 +1,149 @@
+"""The models of the benchmark in PyTorch, in the fastest eager formulations known to us.
+
+`Encoder` is a post-norm softmax encoder without embedding or read-out. `EasyForecaster` is the
+easy-attention forecaster (time-space embedding, form R attention, ReLU feed-forward, read-out;
+Sanchis-Agudo et al., arXiv:2308.12874, as released with arXiv:2304.03571) in three formulations:
+
+    einsum, expand  activations [batch, time, d_model]: what one writes first
+    time-major      activations [time, batch, d_model]: mixing over time is one matrix product
+                    for the whole batch
+
+All compute the same function of the same parameters; `pytorch.py --self-check` proves it,
+`--variants` times them, and the worker uses the fastest.
+"""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
+
+
+class EncoderLayer(nn.Module):
+    """y = LN(x + attention(x)); z = LN(y + W2 gelu(W1 y + b1) + b2), with biases everywhere."""
+
+    def __init__(self, d_model, n_heads, d_ff):
+        super().__init__()
+        self.n_heads = n_heads
+        self.qkv = nn.Linear(d_model, 3 * d_model)
+        self.out = nn.Linear(d_model, d_model)
+        self.norm_attention = nn.LayerNorm(d_model)
+        self.up = nn.Linear(d_model, d_ff)
+        self.down = nn.Linear(d_ff, d_model)
+        self.norm_feed_forward = nn.LayerNorm(d_model)
+
+    def forward(self, x):
+        batch, time, d_model = x.shape
+        qkv = self.qkv(x).view(batch, time, 3, self.n_heads, d_model // self.n_heads)
+        q, k, v = qkv.permute(2, 0, 3, 1, 4).unbind(0)
+        mixed = F.scaled_dot_product_attention(q, k, v)
+        mixed = mixed.transpose(1, 2).reshape(batch, time, d_model)
+        y = self.norm_attention(x + self.out(mixed))
+        return self.norm_feed_forward(y + self.down(F.gelu(self.up(y))))
+
+
+class Encoder(nn.Module):
+    """A stack of `EncoderLayer`; `sdpa` is "flash" (tiled) or "math" (scores in memory)."""
+
+    def __init__(self, d_model, n_heads, n_layers, d_ff, sdpa):
+        super().__init__()
+        self.layers = nn.ModuleList(EncoderLayer(d_model, n_heads, d_ff) for _ in range(n_layers))
+        self.backend = {"flash": SDPBackend.FLASH_ATTENTION, "math": SDPBackend.MATH}[sdpa]
+
+    def forward(self, x):
+        with sdpa_kernel(self.backend):
+            for layer in self.layers:
+                x = layer(x)
+        return x
+
+
+class EasyLayer(nn.Module):
+    """y = LN(x + [α_i X W_i]_i); z = LN(y + W2 relu(W1 y + b1) + b2): form R."""
+
+    def __init__(self, window, d_model, n_heads, d_ff, mix):
+        super().__init__()
+        self.mix = MIXES[mix]
+        self.alpha = nn.Parameter(torch.empty(n_heads, window, window))
+        self.value = nn.Parameter(torch.empty(d_model, d_model))
+        self.norm_attention = nn.LayerNorm(d_model)
+        self.up = nn.Linear(d_model, d_ff)
+        self.down = nn.Linear(d_ff, d_model)
+        self.norm_feed_forward = nn.LayerNorm(d_model)
+        nn.init.xavier_uniform_(self.alpha)
+        nn.init.xavier_uniform_(self.value)
+
+    def forward(self, x):
+        y = self.norm_attention(x + self.mix(self.alpha, x @ self.value))
+        return self.norm_feed_forward(y + self.down(F.relu(self.up(y))))
+
+
+def mix_einsum(alpha, v):
+    """[batch, time, d_model]: per head one product of [p, p] with [p, batch · d_head]."""
+    batch, time, d_model = v.shape
+    v = v.view(batch, time, alpha.shape[0], -1)
+    return torch.einsum("hqk,bkhe->bqhe", alpha, v).reshape(batch, time, d_model)
+
+
+def mix_expanded(alpha, v):
+    """[batch, time, d_model]: one small product per sample and head, α repeated over the batch."""
+    batch, time, d_model = v.shape
+    v = v.view(batch, time, alpha.shape[0], -1).transpose(1, 2)
+    return (alpha @ v).transpose(1, 2).reshape(batch, time, d_model)
+
+
+def mix_time_major(alpha, v):
+    """[time, batch, d_model]: one product of [p, p] with [p, batch · d_head] per head."""
+    time, batch, d_model = v.shape
+    n_heads = alpha.shape[0]
+    v = v.view(time, batch, n_heads, -1).permute(2, 0, 1, 3).reshape(n_heads, time, -1)
+    mixed = torch.bmm(alpha, v).view(n_heads, time, batch, -1)
+    return mixed.permute(1, 2, 0, 3).reshape(time, batch, d_model)
+
+
+MIXES = {"einsum": mix_einsum, "expand": mix_expanded, "time-major": mix_time_major}
+
+
+class EasyForecaster(nn.Module):
+    """[batch, window, channels] → [batch, horizon, channels]."""
+
+    def __init__(self, channels, window, horizon, d_model, n_heads, n_layers, d_ff, mix):
+        super().__init__()
+        self.time_major = mix == "time-major"
+        self.lift = nn.Linear(channels, d_model)
+        self.time_weight = nn.Parameter(torch.empty(window, window))
+        self.time_bias = nn.Parameter(torch.empty(window))
+        self.embed = nn.Linear(d_model, d_model)
+        layers = (EasyLayer(window, d_model, n_heads, d_ff, mix) for _ in range(n_layers))
+        self.layers = nn.ModuleList(layers)
+        self.horizon_weight = nn.Parameter(torch.empty(horizon, window))
+        self.horizon_bias = nn.Parameter(torch.zeros(horizon))
+        self.read_out = nn.Linear(d_model, channels)
+        for linear in (self.lift, self.embed, self.read_out):
+            nn.init.xavier_uniform_(linear.weight)
+        nn.init.xavier_uniform_(self.time_weight)
+        nn.init.xavier_uniform_(self.horizon_weight)
+        nn.init.uniform_(self.time_bias, -1 / math.sqrt(window), 1 / math.sqrt(window))
+        nn.init.zeros_(self.read_out.bias)
+
+    def forward(self, x):
+        if self.time_major:
+            x = x.transpose(0, 1)
+        x = self.lift(x)
+        x = self.mix_time(x, self.time_weight, self.time_bias)
+        pairs = x.view(*x.shape[:2], -1, 2)
+        even, odd = pairs.unbind(-1)
+        x = torch.cat((0.5 * (even + odd), torch.maximum(even, odd)), dim=-1)
+        x = self.embed(x)
+        for layer in self.layers:
+            x = layer(x)
+        x = self.mix_time(x, self.horizon_weight, self.horizon_bias)
+        x = self.read_out(x)
+        return x.transpose(0, 1) if self.time_major else x
+
+    def mix_time(self, x, weight, bias):
+        """The 1×1 convolution with time as channels."""
+        if not self.time_major:
+            return F.conv1d(x, weight.unsqueeze(-1), bias)
+        time, batch, d_model = x.shape
+        return torch.addmm(bias.unsqueeze(-1), weight, x.reshape(time, -1)).view(-1, batch, d_model)

@@ -1,0 +1,58 @@
+//! `regard evaluate`: score a trained model again, on its own test split or on other data.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+use clap::Args;
+use regard_train::report::{Report, text};
+use serde::Serialize;
+
+use crate::interrupt::StopFlag;
+use crate::progress::Progress;
+use crate::verdict::Verdict;
+
+const EXAMPLES: &str = "\
+Examples:
+  regard evaluate runs/lorenz
+  regard evaluate runs/lorenz --data other.csv       every row of the file is test data
+  regard evaluate runs/lorenz --json | jq .report.scores";
+
+/// Score a trained model on its test split or on other data.
+#[derive(Args, Debug)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct EvaluateArgs {
+    /// Folder written by `regard train`.
+    run: PathBuf,
+    /// Score on this file instead of the test split of the run.
+    #[arg(long, value_name = "FILE")]
+    data: Option<PathBuf>,
+    /// Print one JSON document instead of a table.
+    #[arg(long)]
+    json: bool,
+}
+
+/// What `--json` prints.
+#[derive(Serialize)]
+struct Document<'a> {
+    folder: &'a Path,
+    beats_persistence: bool,
+    report: &'a Report,
+}
+
+/// Scores the run and prints one report.
+pub(crate) fn run(args: &EvaluateArgs, out: &mut impl Write) -> Result<Verdict> {
+    // Nothing to save: Ctrl-C ends the process as usual.
+    let mut progress = Progress::new(StopFlag::default());
+    let report = regard_train::evaluate(&args.run, args.data.as_deref(), &mut progress)?;
+    drop(progress);
+    if args.json {
+        let beats_persistence = report.beats_persistence();
+        let document = Document { folder: &args.run, beats_persistence, report: &report };
+        writeln!(out, "{}", serde_json::to_string(&document)?)?;
+    } else {
+        write!(out, "{}", text::table(&report))?;
+    }
+    out.flush()?;
+    Ok(Verdict::of(&[report]))
+}

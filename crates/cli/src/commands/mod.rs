@@ -1,0 +1,15 @@
+//! One file per command.
+
+pub(crate) mod compare;
+pub(crate) mod completions;
+pub(crate) mod data;
+pub(crate) mod evaluate;
+pub(crate) mod man;
+pub(crate) mod predict;
+pub(crate) mod presets;
+pub(crate) mod runs;
+pub(crate) mod train;
+
+mod dispatch;
+
+pub(crate) use dispatch::run;

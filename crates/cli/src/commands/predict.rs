@@ -1,0 +1,56 @@
+//! `regard predict`: continue the series of a file with a trained model.
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use anyhow::Result;
+use clap::Args;
+use regard_train::PredictRequest;
+
+const EXAMPLES: &str = "\
+Examples:
+  regard predict runs/sensors --input today.csv --horizon 100 --output forecast.csv
+  regard data make lorenz --out start.csv --series 1 --steps 200 --seed 7
+  regard predict runs/lorenz --input start.csv --horizon 500 --output forecast.parquet
+
+The input has the columns the model was trained on and at least one window of rows; the forecast
+starts after its last row. Formats by extension: .csv .tsv .parquet .npz .npy.";
+
+/// Forecast the series of a file with a trained model.
+#[derive(Args, Debug)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct PredictArgs {
+    /// Folder written by `regard train`.
+    run: PathBuf,
+    /// File with the past of the series.
+    #[arg(long, value_name = "FILE")]
+    input: PathBuf,
+    /// Number of steps to forecast.
+    #[arg(long, value_name = "N")]
+    horizon: usize,
+    /// File to write the forecast to.
+    #[arg(long, value_name = "FILE")]
+    output: PathBuf,
+}
+
+/// Forecasts and says what was written.
+pub(crate) fn run(args: &PredictArgs, out: &mut impl Write) -> Result<()> {
+    let request = PredictRequest {
+        input: args.input.clone(),
+        horizon: args.horizon,
+        output: args.output.clone(),
+    };
+    let prediction = regard_train::predict(&args.run, &request)?;
+    let series = match prediction.n_series {
+        1 => String::from("1 series"),
+        n => format!("{n} series"),
+    };
+    writeln!(
+        out,
+        "wrote {}: {series}, {} steps of {}",
+        args.output.display(),
+        prediction.horizon,
+        prediction.columns.join(", ")
+    )?;
+    Ok(())
+}

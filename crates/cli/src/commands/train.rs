@@ -1,0 +1,173 @@
+//! `regard train`: fit a model, score it, write a report; or continue a run that was stopped.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Result, anyhow};
+use clap::Args;
+use regard_train::report::{Report, text};
+use regard_train::{DataConfig, Outcome, RunConfig, TrainError, TrainOptions};
+use serde::Serialize;
+
+use crate::interrupt::stop_flag;
+use crate::message::{command_line, quoted_path};
+use crate::progress::Progress;
+use crate::verdict::Verdict;
+
+const EXAMPLES: &str = "\
+Examples:
+  regard train lorenz                                  a preset as it is
+  regard train lorenz --set fit.epochs=5 --seed 1      with other values
+  regard train lorenz --mechanism softmax              the same run with another model
+  regard train series --data sensors.csv --out runs/sensors
+  regard train lorenz --json > report.json
+  regard train --resume runs/sensors                   after Ctrl-C or a crash, to the same bytes
+
+Presets: `regard presets list`. All keys of a configuration: `regard presets show lorenz`.
+Ctrl-C saves a checkpoint and stops; a second Ctrl-C quits at once.";
+
+/// Train a model, score it against baselines and write a report.
+#[derive(Args, Debug)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct TrainArgs {
+    /// A preset, or a configuration file (.toml).
+    #[arg(value_name = "PRESET | FILE.toml", required_unless_present = "resume")]
+    config: Option<String>,
+    /// Give a key of the configuration another value; may be repeated.
+    #[arg(long, value_name = "KEY=VALUE")]
+    set: Vec<String>,
+    /// Train on this file: .csv, .tsv, .parquet, .npz or .npy, one row per time step.
+    #[arg(long, value_name = "FILE")]
+    data: Option<PathBuf>,
+    /// Attention mechanism or baseline model: easy, softmax, lstm.
+    #[arg(long, value_name = "M")]
+    mechanism: Option<String>,
+    /// Seed of every random stream of the training.
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
+    /// Folder of the run; runs/<date-name> by default.
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Print one JSON document instead of tables.
+    #[arg(long)]
+    json: bool,
+    /// Continue the run in this folder where it was stopped.
+    #[arg(long, value_name = "RUN")]
+    #[arg(conflicts_with_all = ["config", "set", "data", "mechanism", "seed", "out"])]
+    resume: Option<PathBuf>,
+}
+
+/// What `--json` prints.
+#[derive(Serialize)]
+struct Document<'a> {
+    folder: &'a Path,
+    beats_persistence: bool,
+    report: &'a Report,
+}
+
+/// Trains or continues, prints the scores and what to do next.
+pub(crate) fn run(args: &TrainArgs, out: &mut impl Write) -> Result<Verdict> {
+    let mut progress = Progress::new(stop_flag()?);
+    let outcome = match (&args.resume, &args.config) {
+        (Some(run), _) => regard_train::resume(run, &mut progress),
+        (None, Some(spec)) => start(spec, args, &mut progress),
+        (None, None) => unreachable!("the parser asks for one of them"),
+    };
+    drop(progress);
+    let Outcome { folder, report, .. } = outcome.map_err(resumable)?;
+    if args.json {
+        let beats_persistence = report.beats_persistence();
+        let document = Document { folder: &folder, beats_persistence, report: &report };
+        writeln!(out, "{}", serde_json::to_string(&document)?)?;
+    } else {
+        write!(out, "{}", text::table(&report))?;
+        write!(out, "\n{}", next_steps(&folder, &report)?)?;
+    }
+    out.flush()?;
+    Ok(Verdict::of(&[report]))
+}
+
+fn start(
+    spec: &str,
+    args: &TrainArgs,
+    progress: &mut Progress,
+) -> Result<Outcome, TrainError> {
+    let mut config = RunConfig::load(spec, &args.set)?;
+    if let Some(data) = &args.data {
+        config.use_data_file(data);
+    }
+    if let Some(mechanism) = &args.mechanism {
+        config.use_model(mechanism)?;
+    }
+    if let Some(seed) = args.seed {
+        config.seed = seed;
+    }
+    let options =
+        TrainOptions { name: run_name(spec), out: args.out.clone(), command: command_line() };
+    regard_train::train(&config, &options, progress)
+}
+
+/// Name of a run: the preset, or the file without folder and extension.
+pub(super) fn run_name(spec: &str) -> String {
+    let path = Path::new(spec);
+    let stem = if path.extension().is_some() { path.file_stem() } else { path.file_name() };
+    stem.map_or_else(|| spec.to_string(), |stem| stem.to_string_lossy().into_owned())
+}
+
+/// Where the report lies, and commands that forecast with the new model.
+fn next_steps(folder: &Path, report: &Report) -> Result<String> {
+    let config = regard_train::runs::show(folder)?.config_toml;
+    let config = RunConfig::parse("run.toml", &config, &[])?;
+    let (make, input) = match &config.data {
+        Some(DataConfig::File(data)) => (None, data.path.clone()),
+        Some(DataConfig::Lorenz(data)) => {
+            let steps = report.model.window;
+            let make = format!(
+                "regard data make lorenz --out past.csv --series 1 --steps {steps} --dt {}",
+                data.simulation.dt
+            );
+            (Some(make), PathBuf::from("past.csv"))
+        }
+        None => (None, PathBuf::from("past.csv")),
+    };
+    let predict = format!(
+        "regard predict {} --input {} --horizon 100 --output forecast.csv",
+        quoted_path(folder),
+        quoted_path(&input)
+    );
+    let mut text = format!("report    {}\n", folder.join("report.html").display());
+    if let Some(make) = make {
+        text += &format!("input     {make}\n");
+    }
+    Ok(text + &format!("forecast  {predict}\n"))
+}
+
+/// An interruption as a message that says how to go on; every other error as it is.
+fn resumable(error: TrainError) -> anyhow::Error {
+    match error {
+        TrainError::Interrupted { folder } => anyhow!(
+            "stopped before the end, a checkpoint is saved; continue with: \
+             regard train --resume {}",
+            quoted_path(&folder)
+        ),
+        error => error.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_is_named_after_its_preset_or_file() {
+        assert_eq!(run_name("lorenz"), "lorenz");
+        assert_eq!(run_name("configs/my.v2.toml"), "my.v2");
+        assert_eq!(run_name("/"), "/");
+    }
+
+    #[test]
+    fn an_interruption_says_how_to_go_on() {
+        let error = resumable(TrainError::Interrupted { folder: "runs/a b".into() });
+        assert!(error.to_string().ends_with("regard train --resume 'runs/a b'"), "{error}");
+    }
+}

@@ -1,0 +1,258 @@
+//! Every command as a user types it, on a run that takes seconds.
+
+mod sandbox;
+
+use std::fs;
+use std::sync::LazyLock;
+
+use sandbox::{Finished, Sandbox};
+use serde_json::Value;
+
+const TINY: &str = r#"
+title = "A run of seconds"
+
+[data]
+source = "lorenz"
+n_series = 5
+n_steps = 300
+seed = 1
+test = { n_series = 2, n_steps = 200, seed = 2 }
+
+[split]
+by = "series"
+train = 0.8
+validation = 0.2
+
+[task]
+window = 8
+
+[model]
+kind = "forecaster"
+d_model = 8
+d_ff = 16
+n_layers = 1
+readout = "increment"
+
+[model.mechanism]
+kind = "easy"
+n_heads = 2
+
+[fit]
+epochs = 4
+batch_size = 32
+
+[evaluate]
+rollouts = 3
+steps = 40
+"#;
+
+/// A folder with a trained run `done`, and `done.txt`, what `regard train` printed.
+static TRAINED: LazyLock<Sandbox> = LazyLock::new(|| {
+    let sandbox = Sandbox::new();
+    fs::write(sandbox.path("tiny.toml"), TINY).unwrap();
+    let printed = sandbox.regard("train tiny.toml --out done").success();
+    fs::write(sandbox.path("done.txt"), printed).unwrap();
+    sandbox
+});
+
+/// The one JSON document on standard output; anything beside it fails.
+fn document(finished: Finished) -> Value {
+    serde_json::from_str(&finished.success()).expect("standard output is one JSON document")
+}
+
+#[test]
+fn help_of_every_command() {
+    let commands = [
+        "", "train", "predict", "evaluate", "compare", "runs", "runs list", "runs show",
+        "presets", "presets list", "presets show", "data", "data make", "data make lorenz",
+        "completions", "man",
+    ];
+    let sandbox = Sandbox::new();
+    for command in commands {
+        let help = sandbox.regard(&format!("{command} --help")).success();
+        let name = format!("help-{}", command.replace(' ', "-"));
+        insta::assert_snapshot!(name.trim_end_matches('-'), help);
+    }
+}
+
+#[test]
+fn a_usage_error_has_exit_code_2_and_says_how_to_use_it() {
+    let finished = Sandbox::new().regard("predict run --input a.csv --horizon many --output b.csv");
+    assert_eq!((finished.code, finished.stdout.as_str()), (Some(2), ""));
+    insta::assert_snapshot!(finished.stderr, @r"
+    error: invalid value 'many' for '--horizon <N>': invalid digit found in string
+
+    For more information, try '--help'.
+    ");
+}
+
+#[test]
+fn every_preset_is_listed_and_is_a_configuration() {
+    let sandbox = Sandbox::new();
+    let list = sandbox.regard("presets list").success();
+    let names: Vec<&str> = list.lines().map(|line| line.split_once("  ").unwrap().0).collect();
+    assert!(names.contains(&"lorenz"), "{list}");
+    for name in names {
+        let text = sandbox.regard(&format!("presets show {}", name.trim())).success();
+        regard_train::RunConfig::parse("printed", &text, &[]).unwrap();
+    }
+}
+
+#[test]
+fn completions_and_manual_pages_know_the_commands() {
+    let sandbox = Sandbox::new();
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let script = sandbox.regard(&format!("completions {shell}")).success();
+        assert!(script.contains("mechanisms"), "{shell}");
+    }
+    let page = sandbox.regard("man").success();
+    assert!(page.contains(".TH regard 1") && page.contains("regard\\-compare(1)"), "{page}");
+    assert_eq!(sandbox.regard("man --out pages").success(), "wrote manual pages to pages\n");
+    for page in ["regard.1", "regard-train.1", "regard-data-make-lorenz.1"] {
+        assert!(sandbox.path("pages").join(page).is_file(), "{page}");
+    }
+}
+
+#[test]
+fn training_prints_a_table_and_what_to_do_next() {
+    let sandbox = &*TRAINED;
+    let printed = fs::read_to_string(sandbox.path("done.txt")).unwrap();
+    for part in ["easy attention", "persistence", "NVAR", "VPT 0.4"] {
+        assert!(printed.contains(part), "no {part} in\n{printed}");
+    }
+    for file in ["run.toml", "model.safetensors", "metrics.jsonl", "report.json", "report.html"] {
+        assert!(sandbox.path("done").join(file).is_file(), "{file}");
+    }
+    let (_, next) = printed.split_once("report    ").unwrap();
+    insta::assert_snapshot!(next, @r"
+    done/report.html
+    input     regard data make lorenz --out past.csv --series 1 --steps 8 --dt 0.01
+    forecast  regard predict done --input past.csv --horizon 100 --output forecast.csv
+    ");
+
+    // Both lines as they stand.
+    for line in next.lines().skip(1) {
+        let (_, command) = line.split_once("regard ").unwrap();
+        sandbox.regard(command).success();
+    }
+    let forecast = fs::read_to_string(sandbox.path("forecast.csv")).unwrap();
+    assert_eq!(forecast.lines().count(), 1 + 100);
+}
+
+#[test]
+fn forecasts_of_several_series_are_written_in_every_format() {
+    let sandbox = &*TRAINED;
+    let make = "data make lorenz --series 3 --steps 9 --seed 7 --burn-in 100";
+    assert_eq!(
+        sandbox.regard(&format!("{make} --out several.parquet")).success(),
+        "wrote several.parquet: 3 series of 9 steps, dt = 0.01\n"
+    );
+    for extension in ["csv", "tsv", "parquet", "npz"] {
+        let output = format!("several-forecast.{extension}");
+        let arguments = "predict done --input several.parquet --horizon 5 --output";
+        assert_eq!(
+            sandbox.regard(&format!("{arguments} {output}")).success(),
+            format!("wrote {output}: 3 series, 5 steps of x, y, z\n")
+        );
+        let set = regard_data::file::read(&sandbox.path(&output), &Default::default()).unwrap();
+        assert_eq!((set.series.len(), set.series[0].steps(), set.channels()), (3, 5, 3));
+        assert!(set.series.iter().flat_map(|s| &s.values).all(|x| x.is_finite()));
+    }
+}
+
+#[test]
+fn train_with_json_prints_the_report_and_nothing_else() {
+    let sandbox = &*TRAINED;
+    let finished = sandbox.regard("train tiny.toml --mechanism softmax --seed 5 --out json --json");
+    let printed = document(finished);
+    assert_eq!(printed["folder"], "json");
+    assert_eq!(printed["beats_persistence"], true);
+    assert_eq!(printed["report"]["model"]["mechanism"], "softmax");
+    assert_eq!(printed["report"]["run"]["seed"], 5);
+    let file: Value =
+        serde_json::from_slice(&fs::read(sandbox.path("json/report.json")).unwrap()).unwrap();
+    assert_eq!(printed["report"], file);
+}
+
+#[test]
+fn evaluating_again_gives_the_scores_of_the_training() {
+    let sandbox = &*TRAINED;
+    let printed = document(sandbox.regard("evaluate done --json"));
+    let file: Value =
+        serde_json::from_slice(&fs::read(sandbox.path("done/report.json")).unwrap()).unwrap();
+    assert_eq!(printed["report"]["scores"], file["scores"]);
+
+    sandbox.regard("data make lorenz --out other.csv --series 2 --steps 150 --seed 8").success();
+    let other = document(sandbox.regard("evaluate done --data other.csv --json"));
+    assert_ne!(other["report"]["scores"], file["scores"]);
+    let table = sandbox.regard("evaluate done --data other.csv").success();
+    assert!(table.contains("persistence"), "{table}");
+}
+
+#[test]
+fn a_model_worse_than_persistence_is_a_bad_verdict() {
+    // A direct read-out that does not learn knows nothing of the last value.
+    let set = "--set model.readout=direct --set fit.optimizer.learning_rate=1e-9";
+    let finished = TRAINED.regard(&format!("train tiny.toml {set} --out bad"));
+    assert_eq!(finished.code, Some(1), "{}", finished.stderr);
+    assert!(finished.stdout.contains("persistence"), "{}", finished.stdout);
+    assert_eq!(
+        finished.stderr.lines().last().unwrap(),
+        "verdict: bad is not better than persistence (repeating the last value); \
+         do not use this model"
+    );
+}
+
+#[test]
+fn comparing_trains_every_model_with_every_seed() {
+    let sandbox = &*TRAINED;
+    let arguments = "compare tiny.toml --mechanisms easy,softmax,lstm --set fit.epochs=2";
+    let table = sandbox.regard(&format!("{arguments} --out comparison")).success();
+    for part in ["easy", "softmax", "lstm", "persistence", "params", "mult-adds", "s/epoch"] {
+        assert!(table.contains(part), "no {part} in\n{table}");
+    }
+    assert!(table.ends_with("report    comparison/report.html\n"), "{table}");
+    assert!(sandbox.path("comparison/report.html").is_file());
+    assert!(sandbox.path("comparison/comparison.json").is_file());
+
+    let arguments = "compare tiny.toml --mechanisms easy,lstm --seeds 2 --set fit.epochs=1";
+    let printed = document(sandbox.regard(&format!("{arguments} --out seeds --json")));
+    let reports = printed["reports"].as_array().unwrap();
+    let seeds: Vec<u64> = reports.iter().map(|r| r["run"]["seed"].as_u64().unwrap()).collect();
+    assert_eq!(seeds, [0, 1, 0, 1]);
+}
+
+#[test]
+fn runs_are_listed_and_shown() {
+    let sandbox = Sandbox::new();
+    fs::write(sandbox.path("tiny.toml"), TINY).unwrap();
+    assert_eq!(
+        sandbox.regard("runs list").success(),
+        "no runs in runs; make one with: regard train lorenz\n"
+    );
+    sandbox.regard("train tiny.toml --set fit.epochs=1").success();
+    let list = document(sandbox.regard("runs list --json"));
+    let [run] = list.as_array().unwrap().as_slice() else { panic!("one run: {list}") };
+    assert!(run["name"].as_str().unwrap().ends_with("-tiny"), "{run}");
+    assert_eq!((run["state"].as_str(), run["model"].as_str()), (Some("done"), Some("easy")));
+    let folder = run["folder"].as_str().unwrap();
+    let table = sandbox.regard("runs list").success();
+    assert!(table.lines().nth(1).unwrap().starts_with(folder), "{table}");
+
+    let shown = sandbox.regard(&format!("runs show {folder}")).success();
+    let (scores, config) = shown.split_once("\nConfiguration\n\n").unwrap();
+    assert!(scores.contains("persistence"), "{scores}");
+    let config = regard_train::RunConfig::parse("shown", config, &[]).unwrap();
+    assert_eq!(config.fit.epochs, 1);
+    let shown = document(sandbox.regard(&format!("runs show {folder} --json")));
+    assert_eq!(shown["summary"], *run);
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_error() {
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let mut command = TRAINED.command("runs show done");
+    let finished = TRAINED.finished(command.stdout(writer).output().unwrap());
+    assert_eq!((finished.code, finished.stderr.as_str()), (Some(0), ""));
+}

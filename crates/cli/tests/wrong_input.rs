@@ -1,0 +1,359 @@
+//! Wrong input: one clear message, exit code 2, nothing on standard output, nothing left behind.
+
+mod sandbox;
+
+use std::fs;
+use std::process::Command;
+
+use sandbox::{Finished, Sandbox};
+
+/// A configuration for a table; the file has the rows of two windows and more.
+const TABLE: &str = r#"
+[task]
+window = 4
+
+[model]
+kind = "forecaster"
+d_model = 8
+d_ff = 16
+n_layers = 1
+readout = "increment"
+
+[model.mechanism]
+kind = "easy"
+n_heads = 2
+
+[fit]
+epochs = 1
+
+[evaluate]
+rollouts = 2
+steps = 3
+"#;
+
+/// Sixty good rows of two columns.
+fn good_rows() -> Vec<String> {
+    let row = |t: i32| format!("{},{}", f64::from(t).sin(), f64::from(t).cos());
+    std::iter::once(String::from("a,b")).chain((0..60).map(row)).collect()
+}
+
+fn sandbox() -> Sandbox {
+    let sandbox = Sandbox::new();
+    fs::write(sandbox.path("table.toml"), TABLE).unwrap();
+    fs::write(sandbox.path("good.csv"), good_rows().join("\n")).unwrap();
+    sandbox
+}
+
+/// Names of what lies in the sandbox, hidden files included, sorted.
+fn entries(sandbox: &Sandbox) -> Vec<String> {
+    let entries = fs::read_dir(sandbox.path("")).unwrap();
+    let name = |entry: fs::DirEntry| entry.file_name().to_string_lossy().into_owned();
+    let mut names: Vec<String> = entries.map(|entry| name(entry.unwrap())).collect();
+    names.sort();
+    names
+}
+
+/// A sandbox with the finished run `done`, trained on `good.csv`.
+fn trained() -> Sandbox {
+    let sandbox = sandbox();
+    let finished = sandbox.regard("train table.toml --data good.csv --out done");
+    assert!(matches!(finished.code, Some(0 | 1)), "{}", finished.stderr);
+    sandbox
+}
+
+#[track_caller]
+fn assert_refused(finished: &Finished, message: &str) {
+    assert_eq!(finished.stderr, format!("error: {message}\n"));
+    assert_eq!((finished.code, finished.stdout.as_str()), (Some(2), ""));
+}
+
+/// The command fails with this message and leaves the sandbox as it was.
+#[track_caller]
+fn refuses(sandbox: &Sandbox, arguments: &str, message: &str) {
+    let before = entries(sandbox);
+    let finished = sandbox.regard(arguments);
+    assert_refused(&finished, message);
+    assert_eq!(entries(sandbox), before, "something was left behind");
+}
+
+/// Training on a file with this text fails with this message.
+#[track_caller]
+fn refuses_table(text: &str, message: &str) {
+    let sandbox = sandbox();
+    fs::write(sandbox.path("bad.csv"), text).unwrap();
+    refuses(&sandbox, "train table.toml --data bad.csv --out run", message);
+}
+
+/// The good table with one line replaced; lines count from 1 at the header.
+fn with_line(line: usize, text: &str) -> String {
+    let mut rows = good_rows();
+    rows[line - 1] = text.to_string();
+    rows.join("\n")
+}
+
+#[test]
+fn an_unknown_preset() {
+    refuses(
+        &sandbox(),
+        "train lorens",
+        "no preset and no file is called \"lorens\" (did you mean \"lorenz\"?); \
+         presets: lorenz, lorenz-direct, series",
+    );
+}
+
+#[test]
+fn a_configuration_file_that_does_not_exist() {
+    refuses(
+        &sandbox(),
+        "train my.toml",
+        "cannot read my.toml: No such file or directory (os error 2)",
+    );
+}
+
+#[test]
+fn an_unknown_key_in_a_file() {
+    let sandbox = sandbox();
+    fs::write(sandbox.path("typo.toml"), "[fit]\nepoch = 3\n").unwrap();
+    refuses(&sandbox, "train typo.toml --data good.csv", "?");
+}
+
+#[test]
+fn an_unknown_key_of_set() {
+    refuses(&sandbox(), "train lorenz --set fit.epoch=3", "?");
+    refuses(&sandbox(), "train lorenz --set fits.epochs=3", "?");
+    refuses(&sandbox(), "train lorenz --set data.n_step=3", "?");
+}
+
+#[test]
+fn a_set_that_is_no_assignment_or_of_another_type() {
+    refuses(&sandbox(), "train lorenz --set fit.epochs", "?");
+    refuses(&sandbox(), "train lorenz --set fit.epochs=many", "?");
+    refuses(&sandbox(), "train lorenz --set fit.epochs=0", "fit.epochs = 0: expected at least 1");
+}
+
+#[test]
+fn an_unknown_model() {
+    let message = "no model is called \"softmx\" (did you mean \"softmax\"?); \
+                   models: easy, easy-left, softmax, lstm";
+    refuses(&sandbox(), "train lorenz --mechanism softmx", message);
+    refuses(&sandbox(), "compare lorenz --mechanisms easy,softmx", message);
+}
+
+#[test]
+fn no_data() {
+    refuses(&sandbox(), "train series", "?");
+}
+
+#[test]
+fn a_data_file_that_does_not_exist() {
+    refuses(
+        &sandbox(),
+        "train table.toml --data no.csv",
+        "cannot read no.csv: No such file or directory (os error 2)",
+    );
+}
+
+#[test]
+fn text_in_a_number_column() {
+    refuses_table(
+        &with_line(8, "1.5,high"),
+        "bad.csv, line 8, column \"b\": found \"high\", expected a number; remove the column or \
+         list the numeric ones under data.columns (a missing value is an empty cell or NaN)",
+    );
+}
+
+#[test]
+fn ragged_rows() {
+    refuses_table(
+        &with_line(9, "1,2,3"),
+        "bad.csv, line 9: found 3 cells, expected 2 as in the header; complete or remove the line",
+    );
+}
+
+#[test]
+fn an_empty_file() {
+    refuses_table(
+        "",
+        "bad.csv is empty, expected a header line with column names, then one row per time step",
+    );
+    refuses_table("a,b\n", "bad.csv holds no rows, expected one row per time step below the column names");
+}
+
+#[test]
+fn missing_and_infinite_values() {
+    let remedy = "expected a finite number; complete the data, or set \
+                  data.missing = \"previous\" | \"linear\" | \"drop-row\"";
+    for (found, name) in [("NaN", "NaN"), ("inf", "inf"), ("", "an empty cell")] {
+        refuses_table(
+            &with_line(7, &format!("0.5,{found}")),
+            &format!("bad.csv, line 7, column \"b\": found {name}, {remedy}"),
+        );
+    }
+}
+
+#[test]
+fn the_offered_policy_mends_a_missing_value() {
+    let sandbox = sandbox();
+    fs::write(sandbox.path("bad.csv"), with_line(7, "0.5,NaN")).unwrap();
+    for policy in ["previous", "linear", "drop-row"] {
+        fs::write(sandbox.path("mended.toml"), format!(
+            "{TABLE}\n[data]\nsource = \"file\"\npath = \"bad.csv\"\nmissing = \"{policy}\"\n"
+        ))
+        .unwrap();
+        let finished = sandbox.regard(&format!("train mended.toml --out {policy}"));
+        assert!(matches!(finished.code, Some(0 | 1)), "{}", finished.stderr);
+    }
+}
+
+#[test]
+fn a_gap_in_time() {
+    let rows = |t: i32| format!("{},{}", if t < 30 { t } else { t + 5 }, f64::from(t).sin());
+    let rows: Vec<String> = (0..60).map(rows).collect();
+    refuses_table(&format!("time,a\n{}", rows.join("\n")), "?");
+}
+
+#[test]
+fn fewer_rows_than_one_window() {
+    refuses_table(&good_rows()[..4].join("\n"), "?");
+}
+
+#[test]
+fn heads_that_do_not_divide_the_width() {
+    refuses(
+        &sandbox(),
+        "train table.toml --data good.csv --set model.mechanism.n_heads=3 --out run",
+        "d_model = 8 is not a multiple of n_heads = 3",
+    );
+}
+
+#[test]
+fn a_folder_that_is_no_run() {
+    let sandbox = sandbox();
+    fs::create_dir(sandbox.path("empty")).unwrap();
+    let predict = "--input good.csv --horizon 5 --output out.csv";
+    for run in ["empty", "nowhere"] {
+        refuses(&sandbox, &format!("predict {run} {predict}"), "?");
+        refuses(&sandbox, &format!("evaluate {run}"), "?");
+        refuses(&sandbox, &format!("runs show {run}"), "?");
+        refuses(&sandbox, &format!("train --resume {run}"), "?");
+    }
+}
+
+#[test]
+fn a_folder_that_is_a_run_already() {
+    refuses(&trained(), "train table.toml --data good.csv --out done", "?");
+}
+
+#[test]
+fn a_model_file_cut_short() {
+    let sandbox = trained();
+    let model = sandbox.path("done/model.safetensors");
+    let bytes = fs::read(&model).unwrap();
+    fs::write(&model, &bytes[..bytes.len() / 2]).unwrap();
+    refuses(&sandbox, "predict done --input good.csv --horizon 5 --output out.csv", "?");
+    refuses(&sandbox, "evaluate done", "?");
+}
+
+#[test]
+fn a_model_file_of_another_shape() {
+    let sandbox = trained();
+    let model = sandbox.path("done/model.safetensors");
+    let mut bytes = fs::read(&model).unwrap();
+    // The description in the header is JSON inside JSON; this keeps its length.
+    let (from, to) = (br#"\"window\":4"#, br#"\"window\":5"#);
+    let at = bytes.windows(from.len()).position(|part| part == from).unwrap();
+    bytes[at..at + to.len()].copy_from_slice(to);
+    fs::write(&model, bytes).unwrap();
+    refuses(&sandbox, "predict done --input good.csv --horizon 5 --output out.csv", "?");
+}
+
+#[test]
+fn other_columns_than_the_model_was_trained_on() {
+    let sandbox = trained();
+    let rename = |header: &str| with_line(1, header);
+    fs::write(sandbox.path("renamed.csv"), rename("a,c")).unwrap();
+    refuses(&sandbox, "predict done --input renamed.csv --horizon 5 --output out.csv", "?");
+    refuses(&sandbox, "evaluate done --data renamed.csv", "?");
+}
+
+#[test]
+fn too_short_a_past_or_horizon_to_predict() {
+    let sandbox = trained();
+    fs::write(sandbox.path("short.csv"), good_rows()[..4].join("\n")).unwrap();
+    refuses(&sandbox, "predict done --input short.csv --horizon 5 --output out.csv", "?");
+    refuses(&sandbox, "predict done --input good.csv --horizon 0 --output out.csv", "?");
+}
+
+#[test]
+fn an_output_format_that_does_not_exist() {
+    refuses(&trained(), "predict done --input good.csv --horizon 5 --output out.xlsx", "?");
+    refuses(&sandbox(), "data make lorenz --out out.xlsx", "?");
+}
+
+// Root may write everywhere, so the folders below lie under a regular file.
+
+#[test]
+fn an_unwritable_folder() {
+    let sandbox = trained();
+    refuses(&sandbox, "train table.toml --data good.csv --out good.csv/run", "?");
+    refuses(&sandbox, "compare table.toml --mechanisms easy --data good.csv --out good.csv/run", "?");
+    refuses(
+        &sandbox,
+        "predict done --input good.csv --horizon 5 --output good.csv/out.csv",
+        "?",
+    );
+    refuses(&sandbox, "predict done --input good.csv --horizon 5 --output nowhere/out.csv", "?");
+    refuses(&sandbox, "data make lorenz --out good.csv/lorenz.csv", "?");
+    refuses(&sandbox, "man --out good.csv/pages", "?");
+}
+
+/// Runs the program where no file may grow beyond `blocks` of 512 bytes: writing more fails with
+/// EFBIG, as it would with ENOSPC on a full disk.
+#[cfg(unix)]
+fn with_little_room(sandbox: &Sandbox, blocks: u32, arguments: &str) -> Finished {
+    let script = format!("trap '' XFSZ; ulimit -f {blocks}; exec \"$0\" {arguments}");
+    let mut shell = Command::new("sh");
+    shell.args(["-c", &script, env!("CARGO_BIN_EXE_regard")]).current_dir(sandbox.path("."));
+    sandbox.finished(shell.output().unwrap())
+}
+
+#[test]
+#[cfg(unix)]
+fn a_disk_that_takes_no_more() {
+    let sandbox = trained();
+    let before = entries(&sandbox);
+    let cases = [
+        ("data make lorenz --out lorenz.csv", "?"),
+        ("predict done --input good.csv --horizon 500 --output out.csv", "?"),
+        ("train table.toml --data good.csv --out run", "?"),
+    ];
+    for (arguments, message) in cases {
+        assert_refused(&with_little_room(&sandbox, 2, arguments), message);
+        assert_eq!(entries(&sandbox), before, "{arguments} left something behind");
+    }
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn standard_output_on_a_full_device() {
+    let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let sandbox = sandbox();
+    let mut command = sandbox.command("presets show lorenz");
+    let finished = sandbox.finished(command.stdout(full).output().unwrap());
+    assert_refused(
+        &finished,
+        "cannot write to standard output: No space left on device (os error 28)",
+    );
+}
+
+#[test]
+fn arguments_out_of_range() {
+    let sandbox = sandbox();
+    refuses(&sandbox, "data make lorenz --out x.csv --dt -1", "?");
+    refuses(&sandbox, "data make lorenz --out x.csv --series 0", "?");
+    for arguments in ["presets list --threads 0", "compare lorenz --mechanisms easy --seeds 0"] {
+        let finished = sandbox.regard(arguments);
+        assert_eq!((finished.code, finished.stdout.as_str()), (Some(2), ""));
+        assert!(finished.stderr.contains("0 is not in 1.."), "{}", finished.stderr);
+    }
+}

@@ -1,0 +1,21 @@
+//! Where numbers come from: readers, simulators, windows, splits and normalisation.
+//!
+//! - [`file`]: CSV, TSV, Parquet, NPZ and NPY files to and from a [`SeriesSet`].
+//! - [`simulate`]: trajectories of known systems.
+//! - [`window`]: which (input, target) pairs a set of trajectories holds.
+//! - [`split`]: training, validation and test parts that share no window.
+//! - [`normalize`]: statistics of the training part, applied and undone.
+//!
+//! Everything is `f64`, row-major with time along the rows, and knows nothing of tensors.
+
+pub mod file;
+pub mod normalize;
+pub mod simulate;
+pub mod split;
+pub mod window;
+
+mod error;
+mod series;
+
+pub use error::{Cell, DataError, Position};
+pub use series::{Series, SeriesSet};

@@ -1,0 +1,225 @@
+//! The operation and its gradient.
+#![expect(unsafe_code, reason = "SIMD kernel on raw memory, and calls of `gemm`")]
+
+use burn::tensor::{Tensor, assert_shape};
+
+use super::product::{Packed, Rows, multiply};
+use crate::cpu::dispatch::launch;
+use crate::cpu::math::Tables;
+use crate::cpu::op::{FusedOp, apply, on_cpu};
+use crate::cpu::view::{FlexTensor, Output, Ptr, Storage, View, by_dtype, contiguous, dims};
+use crate::pointwise::{
+    Activation, CHUNK, Epilogue, Slope, column_sums, composed_activation, for_each_chunk,
+};
+
+/// `activation(x · weight + bias)`.
+///
+/// # Shapes
+/// - `x`: `[batch, time, d_in]`; `weight`: `[d_in, d_out]`; `bias`: `[d_out]`
+/// - returns: `[batch, time, d_out]`
+///
+/// # Panics
+/// If the shapes or types disagree.
+#[must_use]
+pub fn affine(
+    x: Tensor<3>,
+    weight: Tensor<2>,
+    bias: Option<Tensor<1>>,
+    activation: Activation,
+) -> Tensor<3> {
+    let [_, _, d_in] = x.dims();
+    let [_, d_out] = weight.dims();
+    assert_shape!(weight, [d_in, d_out]);
+    if let Some(bias) = &bias {
+        assert_shape!(bias, [d_out]);
+    }
+    if !on_cpu(&x) {
+        return composed(x, weight, bias, activation);
+    }
+    let [x, weight] = [x.into_dispatch(), weight.into_dispatch()];
+    match bias {
+        None => apply(Affine(activation), [x, weight]),
+        Some(bias) => apply(Affine(activation), [x, weight, bias.into_dispatch()]),
+    }
+}
+
+/// The same out of Burn operations.
+///
+/// # Shapes
+/// As [`affine`].
+#[must_use]
+pub fn composed(
+    x: Tensor<3>,
+    weight: Tensor<2>,
+    bias: Option<Tensor<1>>,
+    activation: Activation,
+) -> Tensor<3> {
+    let [batch, time, d_in] = x.dims();
+    let [_, d_out] = weight.dims();
+    let z = x.reshape([batch * time, d_in]).matmul(weight).reshape([batch, time, d_out]);
+    let z = match bias {
+        Some(bias) => z + bias.unsqueeze(),
+        None => z,
+    };
+    composed_activation(z, activation)
+}
+
+/// With `N = 3` there is a bias.
+#[derive(Clone, Copy, Debug)]
+struct Affine(Activation);
+
+/// Inputs, and what gives the slope: `z` for GELU, `y` for ReLU.
+#[derive(Clone, Debug)]
+struct Kept {
+    x: FlexTensor,
+    weight: FlexTensor,
+    slope: Option<FlexTensor>,
+}
+
+impl FusedOp<2> for Affine {
+    type Saved = Kept;
+
+    fn forward(&self, [x, weight]: [FlexTensor; 2]) -> (FlexTensor, Kept) {
+        run(x, weight, None, self.0)
+    }
+
+    fn backward(&self, kept: Kept, grad: FlexTensor, wanted: [bool; 2]) -> [Option<FlexTensor>; 2] {
+        let [x, weight, _] = gradients(kept, grad, self.0, [wanted[0], wanted[1], false]);
+        [x, weight]
+    }
+}
+
+impl FusedOp<3> for Affine {
+    type Saved = Kept;
+
+    fn forward(&self, [x, weight, bias]: [FlexTensor; 3]) -> (FlexTensor, Kept) {
+        run(x, weight, Some(bias), self.0)
+    }
+
+    fn backward(&self, kept: Kept, grad: FlexTensor, wanted: [bool; 3]) -> [Option<FlexTensor>; 3] {
+        gradients(kept, grad, self.0, wanted)
+    }
+}
+
+fn run(
+    x: FlexTensor,
+    weight: FlexTensor,
+    bias: Option<FlexTensor>,
+    activation: Activation,
+) -> (FlexTensor, Kept) {
+    let [x, weight] = [x, weight].map(contiguous);
+    let bias = bias.map(contiguous);
+    let (y, z) = by_dtype!(x, forward(&x, &weight, bias.as_ref(), activation));
+    let slope = match activation {
+        Activation::Identity => None,
+        Activation::Relu => Some(y.clone()),
+        Activation::Gelu => z,
+    };
+    (y, Kept { x, weight, slope })
+}
+
+fn forward<S: Storage + Tables>(
+    x: &FlexTensor,
+    weight: &FlexTensor,
+    bias: Option<&FlexTensor>,
+    activation: Activation,
+) -> (FlexTensor, Option<FlexTensor>) {
+    let [batch, time, d_in] = dims(x);
+    let [_, d_out] = dims(weight);
+    let rows = batch * time;
+    let mut y = Output::<S>::new(rows * d_out);
+    let mut z = (activation == Activation::Gelu).then(|| Output::<S>::new(rows * d_out));
+    let (x_ptr, y_ptr) = (View::<S, 3>::new(x).ptr, y.ptr());
+    let z_ptr = z.as_mut().map_or(y_ptr, Output::ptr);
+    let bias = bias.map(|b| View::<S, 1>::new(b).ptr);
+    let w = unsafe { Packed::new(View::<S, 2>::new(weight).ptr, d_in, d_out, d_out, 1) };
+    for_each_chunk(rows, d_in * d_out, |first, n| unsafe {
+        let (z, y) = (z_ptr.at(first * d_out), y_ptr.at(first * d_out));
+        multiply(Rows { rows: n, a: x_ptr.at(first * d_in), w: &w, c: z });
+        if bias.is_some() || activation != Activation::Identity {
+            launch(Epilogue { rows: n, d: d_out, bias, z, y, activation });
+        }
+    });
+    let shape = [batch, time, d_out];
+    unsafe { (y.finish(shape), z.map(|z| z.finish(shape))) }
+}
+
+fn gradients(
+    kept: Kept,
+    grad: FlexTensor,
+    activation: Activation,
+    wanted: [bool; 3],
+) -> [Option<FlexTensor>; 3] {
+    let grad = contiguous(grad);
+    by_dtype!(grad, backward(&kept, &grad, activation, wanted))
+}
+
+fn backward<S: Storage + Tables>(
+    kept: &Kept,
+    grad: &FlexTensor,
+    activation: Activation,
+    [want_x, want_weight, want_bias]: [bool; 3],
+) -> [Option<FlexTensor>; 3] {
+    let [batch, time, d_in] = dims(&kept.x);
+    let [_, d_out] = dims(&kept.weight);
+    let rows = batch * time;
+    let g = View::<S, 3>::new(grad).ptr;
+    // Without an activation `dz` is the gradient itself.
+    let linear = activation == Activation::Identity;
+    let mut dz = Output::<S>::new(if linear { 0 } else { rows * d_out });
+    let dz_ptr = if linear { g } else { dz.ptr() };
+    let slope = kept.slope.as_ref().map_or(g, |s| View::<S, 3>::new(s).ptr);
+    let mut partial = Output::<S>::zeros(if want_bias { rows.div_ceil(CHUNK) * d_out } else { 0 });
+    let partial_ptr = partial.ptr();
+    let weight = View::<S, 2>::new(&kept.weight).ptr;
+    let w_t = want_x.then(|| unsafe { Packed::new(weight, d_out, d_in, 1, d_out) });
+    let mut dx = want_x.then(|| Output::<S>::new(rows * d_in));
+    let dx_ptr = dx.as_mut().map(Output::ptr);
+    for_each_chunk(rows, d_in * d_out, |first, n| unsafe {
+        let dz = dz_ptr.at(first * d_out);
+        if !linear || want_bias {
+            launch(Slope {
+                rows: n,
+                d: d_out,
+                z: slope.at(first * d_out),
+                grad: g.at(first * d_out),
+                dz,
+                bias_grad: want_bias.then(|| partial_ptr.at(first / CHUNK * d_out)),
+                activation,
+            });
+        }
+        if let (Some(w), Some(dx)) = (&w_t, dx_ptr) {
+            multiply(Rows { rows: n, a: dz, w, c: dx.at(first * d_in) });
+        }
+    });
+    let dx = dx.map(|dx| unsafe { dx.finish([batch, time, d_in]) });
+    let dw = want_weight.then(|| weight_gradient(&kept.x, dz_ptr, [rows, d_in, d_out]));
+    let bias =
+        want_bias.then(|| unsafe { column_sums(partial_ptr, rows, d_out).finish([d_out]) });
+    drop(dz);
+    [dx, dw, bias]
+}
+
+/// `xᵀ dz`, by `gemm`: both factors are long, so packing them pays.
+fn weight_gradient<S: Storage>(
+    x: &FlexTensor,
+    dz: Ptr<S>,
+    [rows, d_in, d_out]: [usize; 3],
+) -> FlexTensor {
+    let mut dw = Output::<S>::new(d_in * d_out);
+    let x = View::<S, 3>::new(x).ptr;
+    let parallel = rows * d_in * d_out >= 1 << 18;
+    let threads =
+        if parallel { gemm::Parallelism::Rayon(0) } else { gemm::Parallelism::None };
+    let [d_in_s, d_out_s] = [d_in, d_out].map(usize::cast_signed);
+    unsafe {
+        gemm::gemm(
+            d_in, d_out, rows,
+            dw.ptr().0, 1, d_out_s, false,
+            x.0, d_in_s, 1,
+            dz.0, 1, d_out_s,
+            S::ZERO, S::ONE, false, false, false, threads,
+        );
+        dw.finish([d_in, d_out])
+    }
+}

@@ -1,0 +1,85 @@
+//! The two products with a weight matrix (forward, and back to the input), by chunks of rows.
+//!
+//! The weights are packed once into panels as wide as the register tile; a chunk of rows then
+//! streams through all panels while its results are still in cache, and the epilogue (bias,
+//! activation) runs on them at once.
+#![expect(unsafe_code, reason = "SIMD kernel on raw memory")]
+
+use crate::cpu::dispatch::{Kernel, launch};
+use crate::cpu::matmul::MatMul;
+use crate::cpu::math::Tables;
+use crate::cpu::simd::{Scalar, Vector};
+use crate::cpu::view::Ptr;
+
+/// Columns per panel: two AVX-512 vectors, four AVX2 vectors of `f32`.
+const PANEL: usize = 32;
+
+/// A weight matrix `[k, n]` in panels of [`PANEL`] columns, each `[k, PANEL]`.
+pub(super) struct Packed<S> {
+    panels: Vec<S>,
+    k: usize,
+    n: usize,
+}
+
+impl<S: Scalar> Packed<S> {
+    /// Packs `W` (`k` rows, `n` columns) given its strides; swap them to pack `Wᵀ`.
+    pub(super) unsafe fn new(w: Ptr<S>, k: usize, n: usize, row: usize, col: usize) -> Self {
+        let mut panels = vec![S::ZERO; n.div_ceil(PANEL) * PANEL * k];
+        for (p, panel) in panels.chunks_exact_mut((PANEL * k).max(1)).enumerate() {
+            let first = p * PANEL;
+            let width = PANEL.min(n - first);
+            if col == 1 {
+                for (i, line) in panel.chunks_exact_mut(PANEL).enumerate() {
+                    for (j, to) in line[..width].iter_mut().enumerate() {
+                        *to = unsafe { *w.at(i * row + first + j) };
+                    }
+                }
+            } else {
+                for j in 0..width {
+                    let column = w.at((first + j) * col);
+                    for i in 0..k {
+                        panel[i * PANEL + j] = unsafe { *column.add(i * row) };
+                    }
+                }
+            }
+        }
+        Self { panels, k, n }
+    }
+}
+
+/// `C = A W` for some rows of `A`, both row-major without gaps.
+pub(super) struct Rows<'a, S> {
+    pub(super) rows: usize,
+    pub(super) a: *const S,
+    pub(super) w: &'a Packed<S>,
+    pub(super) c: *mut S,
+}
+
+impl<S: Tables> Kernel<S> for Rows<'_, S> {
+    #[inline(always)]
+    unsafe fn run<V: Vector<Scalar = S>>(self) {
+        let Packed { panels, k, n } = self.w;
+        for first in (0..*n).step_by(PANEL) {
+            unsafe {
+                V::matmul(MatMul {
+                    m: self.rows,
+                    n: PANEL.min(n - first),
+                    k: *k,
+                    a: self.a,
+                    a_row: *k,
+                    a_col: 1,
+                    b: panels.as_ptr().add(first * k),
+                    b_row: PANEL,
+                    c: self.c.add(first),
+                    c_row: *n,
+                    accumulate: false,
+                });
+            }
+        }
+    }
+}
+
+/// Runs [`Rows`] at the best level.
+pub(super) unsafe fn multiply<S: Tables>(rows: Rows<'_, S>) {
+    unsafe { launch(rows) }
+}

@@ -1,0 +1,166 @@
+//! Register-tiled matrix product for the small and skinny shapes of attention.
+//!
+//! ```text
+//! C[i, j] (+)= Σ_l A[i, l] B[l, j]      i < m, j < n, l < k
+//! ```
+//!
+//! `A` may have any strides (a transposed factor costs nothing), rows of `B` and `C` are
+//! contiguous. A tile of `C` stays in registers over the whole of `k`; nothing is packed, so the
+//! caller blocks `k` and `n` such that a panel of `B` stays in cache. Each element of `C` is
+//! accumulated in the order of `l`, whatever the tile, so results do not depend on blocking by
+//! rows or columns.
+#![expect(unsafe_code, reason = "raw loads and stores inside checked bounds")]
+
+use super::simd::{Scalar, Vector};
+
+/// One product; pointers are valid for the sizes and strides given.
+#[derive(Clone, Copy)]
+pub(crate) struct MatMul<S> {
+    pub(crate) m: usize,
+    pub(crate) n: usize,
+    pub(crate) k: usize,
+    pub(crate) a: *const S,
+    /// Distance between rows of `A`.
+    pub(crate) a_row: usize,
+    /// Distance between columns of `A`.
+    pub(crate) a_col: usize,
+    pub(crate) b: *const S,
+    pub(crate) b_row: usize,
+    pub(crate) c: *mut S,
+    pub(crate) c_row: usize,
+    /// `C += A B` instead of `C = A B`.
+    pub(crate) accumulate: bool,
+}
+
+/// Runs one product; inlined into one function per vector type.
+#[inline(always)]
+pub(crate) unsafe fn run<V: Vector>(p: MatMul<V::Scalar>) {
+    unsafe {
+        let mut j = 0;
+        if V::REGISTERS >= 32 {
+            while j + 4 * V::LANES <= p.n {
+                panel::<V, 6, 4>(&p, j, V::LANES);
+                j += 4 * V::LANES;
+            }
+            while j + 2 * V::LANES <= p.n {
+                panel::<V, 12, 2>(&p, j, V::LANES);
+                j += 2 * V::LANES;
+            }
+        } else {
+            while j + 2 * V::LANES <= p.n {
+                panel::<V, 6, 2>(&p, j, V::LANES);
+                j += 2 * V::LANES;
+            }
+        }
+        while j < p.n {
+            let lanes = V::LANES.min(p.n - j);
+            panel::<V, 12, 1>(&p, j, lanes);
+            j += lanes;
+        }
+    }
+}
+
+/// All rows of `C` for the `NV` vectors of columns from `j`; the last vector has `lanes` columns.
+#[inline(always)]
+unsafe fn panel<V: Vector, const MR: usize, const NV: usize>(
+    p: &MatMul<V::Scalar>,
+    j: usize,
+    lanes: usize,
+) {
+    unsafe {
+        let mut i = 0;
+        while i + MR <= p.m {
+            tile::<V, MR, NV>(p, i, j, lanes);
+            i += MR;
+        }
+        if MR > 6 {
+            while i + 6 <= p.m {
+                tile::<V, 6, NV>(p, i, j, lanes);
+                i += 6;
+            }
+        }
+        while i + 4 <= p.m {
+            tile::<V, 4, NV>(p, i, j, lanes);
+            i += 4;
+        }
+        while i + 2 <= p.m {
+            tile::<V, 2, NV>(p, i, j, lanes);
+            i += 2;
+        }
+        if i < p.m {
+            tile::<V, 1, NV>(p, i, j, lanes);
+        }
+    }
+}
+
+/// `MR` rows by `NV` vectors of `C`, in registers over all of `k`.
+#[inline(always)]
+unsafe fn tile<V: Vector, const MR: usize, const NV: usize>(
+    p: &MatMul<V::Scalar>,
+    i: usize,
+    j: usize,
+    lanes: usize,
+) {
+    unsafe {
+        let whole = NV > 1 || lanes == V::LANES;
+        let mut acc = [[V::zero(); NV]; MR];
+        let mut a = p.a.add(i * p.a_row);
+        let mut b = p.b.add(j);
+        for _ in 0..p.k {
+            let row: [V; NV] = std::array::from_fn(|v| {
+                if whole {
+                    V::load(b.add(v * V::LANES))
+                } else {
+                    V::load_partial(b, lanes)
+                }
+            });
+            for (r, acc) in acc.iter_mut().enumerate() {
+                let x = V::splat(*a.add(r * p.a_row));
+                for v in 0..NV {
+                    acc[v] = x.mul_add(row[v], acc[v]);
+                }
+            }
+            a = a.add(p.a_col);
+            b = b.add(p.b_row);
+        }
+        for (r, acc) in acc.iter().enumerate() {
+            let c = p.c.add((i + r) * p.c_row + j);
+            for (v, &sum) in acc.iter().enumerate() {
+                let c = c.add(v * V::LANES);
+                if whole {
+                    let sum = if p.accumulate { V::load(c).add(sum) } else { sum };
+                    sum.store(c);
+                } else {
+                    let sum = if p.accumulate { V::load_partial(c, lanes).add(sum) } else { sum };
+                    sum.store_partial(c, lanes);
+                }
+            }
+        }
+    }
+}
+
+/// Writes the transpose of `rows × cols` at `from` (row distance `from_row`) to `to`, whose rows
+/// have length `to_row ≥ rows`.
+#[inline(always)]
+pub(crate) unsafe fn transpose<S: Scalar>(
+    rows: usize,
+    cols: usize,
+    from: *const S,
+    from_row: usize,
+    to: *mut S,
+    to_row: usize,
+) {
+    // Blocks of 8 × 8 touch 8 cache lines on either side.
+    const BLOCK: usize = 8;
+    unsafe {
+        for c0 in (0..cols).step_by(BLOCK) {
+            for r0 in (0..rows).step_by(BLOCK) {
+                for c in c0..(c0 + BLOCK).min(cols) {
+                    for r in r0..(r0 + BLOCK).min(rows) {
+                        *to.add(c * to_row + r) = *from.add(r * from_row + c);
+                    }
+                }
+            }
+        }
+    }
+}

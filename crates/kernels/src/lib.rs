@@ -1,0 +1,14 @@
+//! Attention kernels: pure functions on tensors, with their gradients.
+//!
+//! Each kernel has a plain reference form, a form composed of Burn operations that runs on any
+//! device, and a fused form for the CPU with a hand-written backward pass.
+
+pub mod adam;
+pub mod affine;
+mod cpu;
+pub mod mask;
+pub mod mixing;
+pub mod pointwise;
+pub mod softmax;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;

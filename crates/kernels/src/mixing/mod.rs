@@ -1,0 +1,16 @@
+//! Static score matrices times values: mixing along time with learned weights.
+//!
+//! ```text
+//! h[b, i] = α_i v[b, i]      ∂α_i = Σ_b g[b, i] v[b, i]ᵀ      ∂v[b, i] = α_iᵀ g[b, i]
+//! ```
+//!
+//! Source: Sanchis-Agudo et al. 2023, arXiv:2308.12874 (easy attention; the scores do not depend
+//! on the input). Cost: `2 batch heads time_q time_k d_head` flops forward, twice that backward;
+//! saves `α` and `v`.
+
+mod op;
+pub mod reference;
+
+pub use op::{composed, mix};
+#[cfg(test)]
+mod tests;

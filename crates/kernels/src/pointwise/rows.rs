@@ -1,0 +1,42 @@
+//! Matrices row by row, in chunks of a fixed size.
+#![expect(unsafe_code, reason = "threads write disjoint rows")]
+
+use rayon::prelude::*;
+
+use crate::cpu::simd::Scalar;
+use crate::cpu::view::{Output, Ptr};
+
+/// Rows per task: a multiple of the matrix product's row tiles, and fixed, so that sums over rows
+/// do not depend on the number of threads.
+pub(crate) const CHUNK: usize = 48;
+
+/// Below this many elements a pass is not worth a second thread.
+const SERIAL: usize = 1 << 14;
+
+/// Calls `f(first_row, n_rows)` for every chunk of rows, on all threads if it pays.
+pub(crate) fn for_each_chunk(rows: usize, work_per_row: usize, f: impl Fn(usize, usize) + Sync) {
+    let chunks = rows.div_ceil(CHUNK);
+    let call = |i: usize| f(i * CHUNK, CHUNK.min(rows - i * CHUNK));
+    if rows * work_per_row < SERIAL || chunks < 2 {
+        (0..chunks).for_each(call);
+    } else {
+        (0..chunks).into_par_iter().for_each(call);
+    }
+}
+
+/// Adds the partial sums of all chunks, `[chunks, n]`, in order.
+pub(crate) fn column_sums<S: Scalar>(partial: Ptr<S>, rows: usize, n: usize) -> Output<S> {
+    let chunks = rows.div_ceil(CHUNK);
+    let mut sums = Output::new(n);
+    let to = sums.ptr();
+    let mut total = vec![0.0f64; n];
+    for chunk in 0..chunks {
+        for (j, total) in total.iter_mut().enumerate() {
+            *total += unsafe { *partial.at(chunk * n + j) }.to_f64();
+        }
+    }
+    for (j, total) in total.iter().enumerate() {
+        unsafe { *to.at(j) = S::from_f64(*total) };
+    }
+    sums
+}

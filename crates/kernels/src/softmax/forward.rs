@@ -1,0 +1,256 @@
+//! Fused forward pass: tiled online softmax.
+//!
+//! For each tile of queries the keys are visited tile by tile; a running maximum `m` and sum `l`
+//! rescale what has been accumulated:
+//!
+//! ```text
+//! S = scale·Q Kᵀ + w        m' = max(m, rowmax S)      P = exp(S − m')
+//! l' = e^{m − m'} l + rowsum P      O' = e^{m − m'} O + P V      o = O / l,  lse = m + ln l
+//! ```
+//!
+//! Source: Milakov & Gimelshein 2018, arXiv:1805.02867; Dao 2023, arXiv:2307.08691, algorithm 1.
+//! Cost: `2 time_q time_k (d_k + d_v)` flops (half of it when causal); memory beside the result:
+//! one packed copy of the keys and values and a tile of scores per thread.
+#![expect(unsafe_code, reason = "SIMD kernel on raw memory")]
+
+use super::Problem;
+use crate::cpu::dispatch::{Kernel, launch};
+use crate::cpu::math::{Tables, exp};
+use crate::cpu::matmul::{MatMul, transpose};
+use crate::cpu::simd::{Scalar, Vector};
+use crate::cpu::view::{Output, Ptr, Storage, View};
+
+/// Queries per tile: a multiple of 6 and 12, the rows of the matrix product's register tiles.
+const QUERIES: usize = 48;
+/// Keys per tile: with `d_head = 64` in f32 a tile of keys and one of values fit into L2.
+const KEYS: usize = 128;
+/// Extra row length of packed tiles, so that rows do not fall into the same cache sets.
+const PAD: usize = 16;
+
+/// Pointers of one forward pass.
+pub(super) struct Inputs<S> {
+    pub(super) q: View<S, 4>,
+    pub(super) k: View<S, 4>,
+    pub(super) v: View<S, 4>,
+    /// `[batch, heads, time_k]`.
+    pub(super) log_weight: Option<View<S, 3>>,
+}
+
+/// Result and log-sum-exp; `o` is `[batch, time_q, heads, d_v]`, `lse` is `[batch, heads, time_q]`.
+pub(super) fn forward<S: Storage + Tables>(
+    p: &Problem,
+    inputs: &Inputs<S>,
+) -> (Output<S>, Output<S>) {
+    let mut o = Output::new(p.batch * p.time_q * p.heads * p.d_v);
+    let mut lse = Output::new(p.batch * p.heads * p.time_q);
+    let packed = Packed::new(p, inputs);
+    let tiles = p.time_q.div_ceil(QUERIES);
+    let (o_ptr, lse_ptr) = (o.ptr(), lse.ptr());
+    p.for_each_task(tiles, |batch, head, tile| {
+        // Late tiles of a causal pass are the longest: start with them.
+        let tile = tiles - 1 - tile;
+        let rows = QUERIES.min(p.time_q - tile * QUERIES);
+        let kernel = Tile { p, inputs, packed: &packed, batch, head, first: tile * QUERIES, rows, o: o_ptr, lse: lse_ptr };
+        unsafe { launch(kernel) };
+    });
+    (o, lse)
+}
+
+/// Keys transposed tile by tile, values with padded rows, for every head.
+struct Packed<S> {
+    keys: Output<S>,
+    keys_ptr: Ptr<S>,
+    values: Output<S>,
+    values_ptr: Ptr<S>,
+    key_tiles: usize,
+    width: usize,
+    v_row: usize,
+}
+
+impl<S: Storage + Tables> Packed<S> {
+    fn new(p: &Problem, inputs: &Inputs<S>) -> Self {
+        let width = KEYS.min(p.time_k.next_multiple_of(PAD)) + PAD;
+        let key_tiles = p.time_k.div_ceil(KEYS);
+        let v_row = p.d_v.next_multiple_of(PAD) + PAD;
+        let heads = p.batch * p.heads;
+        let mut keys = Output::zeros(heads * key_tiles * p.d_k * width);
+        let mut values = Output::new(heads * p.time_k * v_row);
+        let (keys_ptr, values_ptr) = (keys.ptr(), values.ptr());
+        let packed = Self { keys, keys_ptr, values, values_ptr, key_tiles, width, v_row };
+        p.for_each_task(key_tiles, |batch, head, tile| {
+            let first = tile * KEYS;
+            let n = KEYS.min(p.time_k - first);
+            let [kb, kh, kt, _] = inputs.k.strides;
+            let [vb, vh, vt, _] = inputs.v.strides;
+            unsafe {
+                let from = inputs.k.ptr.at(batch * kb + head * kh + first * kt);
+                let to = packed.keys_of(p, batch * p.heads + head, tile);
+                transpose(n, p.d_k, from, kt, to, width);
+                for t in first..first + n {
+                    let from = inputs.v.ptr.at(batch * vb + head * vh + t * vt);
+                    let to = packed.values_of(p, batch * p.heads + head, t);
+                    std::ptr::copy_nonoverlapping(from, to, p.d_v);
+                }
+            }
+        });
+        packed
+    }
+
+    fn keys_of(&self, p: &Problem, head: usize, tile: usize) -> *mut S {
+        let _ = &self.keys;
+        self.keys_ptr.at((head * self.key_tiles + tile) * p.d_k * self.width)
+    }
+
+    fn values_of(&self, p: &Problem, head: usize, key: usize) -> *mut S {
+        let _ = &self.values;
+        self.values_ptr.at((head * p.time_k + key) * self.v_row)
+    }
+}
+
+/// One tile of queries of one head against all the keys it may see.
+struct Tile<'a, S> {
+    p: &'a Problem,
+    inputs: &'a Inputs<S>,
+    packed: &'a Packed<S>,
+    batch: usize,
+    head: usize,
+    first: usize,
+    rows: usize,
+    o: Ptr<S>,
+    lse: Ptr<S>,
+}
+
+impl<S: Storage + Tables> Kernel<S> for Tile<'_, S> {
+    #[inline(always)]
+    unsafe fn run<V: Vector<Scalar = S>>(self) {
+        let Self { p, inputs, packed, batch, head, first, rows, .. } = self;
+        let head_index = batch * p.heads + head;
+        let s_row = packed.width;
+        let d_v = p.d_v;
+        let mut scores = vec![S::ZERO; QUERIES * s_row];
+        let mut acc = vec![S::ZERO; QUERIES * d_v];
+        let mut bias = vec![S::ZERO; s_row];
+        let mut running = [(S::NEG_INFINITY, S::ZERO); QUERIES];
+        let [qb, qh, qt, _] = inputs.q.strides;
+        let q = inputs.q.ptr.at(batch * qb + head * qh + first * qt);
+        let visible = p.visible_keys(first + rows - 1);
+        for (tile, key) in (0..visible).step_by(KEYS).enumerate() {
+            let n = KEYS.min(visible - key);
+            let width = n.next_multiple_of(V::LANES);
+            unsafe {
+                V::matmul(MatMul {
+                    m: rows,
+                    n: width,
+                    k: p.d_k,
+                    a: q,
+                    a_row: qt,
+                    a_col: 1,
+                    b: packed.keys_of(p, head_index, tile),
+                    b_row: packed.width,
+                    c: scores.as_mut_ptr(),
+                    c_row: s_row,
+                    accumulate: false,
+                });
+                p.key_bias(inputs.log_weight.as_ref(), [batch, head], key, n, &mut bias[..width]);
+                for r in 0..rows {
+                    let row = scores.as_mut_ptr().add(r * s_row);
+                    let seen = p.visible_keys(first + r).saturating_sub(key).min(n);
+                    let (m, l) = &mut running[r];
+                    let shrink = weights::<V>(p.scale, row, &bias[..width], seen, m, l);
+                    if shrink != S::ONE {
+                        scale_row::<V>(acc.as_mut_ptr().add(r * d_v), d_v, shrink);
+                    }
+                }
+                V::matmul(MatMul {
+                    m: rows,
+                    n: d_v,
+                    k: n,
+                    a: scores.as_ptr(),
+                    a_row: s_row,
+                    a_col: 1,
+                    b: packed.values_of(p, head_index, key),
+                    b_row: packed.v_row,
+                    c: acc.as_mut_ptr(),
+                    c_row: d_v,
+                    accumulate: true,
+                });
+            }
+        }
+        for r in 0..rows {
+            let (m, l) = running[r];
+            let t = first + r;
+            unsafe {
+                let to = self.o.at(((batch * p.time_q + t) * p.heads + head) * d_v);
+                let row = acc.as_mut_ptr().add(r * d_v);
+                // A row whose keys are all blocked is zero; its lse is +∞ so that going back
+                // every weight exp(s − lse) vanishes.
+                let blocked = l == S::ZERO;
+                let inverse = if blocked { 0.0 } else { 1.0 / l.to_f64() };
+                scale_row::<V>(row, d_v, S::from_f64(inverse));
+                std::ptr::copy_nonoverlapping(row, to, d_v);
+                let lse = if blocked { f64::INFINITY } else { m.to_f64() + l.to_f64().ln() };
+                *self.lse.at(head_index * p.time_q + t) = S::from_f64(lse);
+            }
+        }
+    }
+}
+
+/// Turns a row of products into weights, updates `m` and `l`, returns `e^{m − m'}`.
+///
+/// Entries from `seen` on become zero.
+#[inline(always)]
+unsafe fn weights<V: Vector<Scalar: Tables>>(
+    scale: f64,
+    row: *mut V::Scalar,
+    bias: &[V::Scalar],
+    seen: usize,
+    m: &mut V::Scalar,
+    l: &mut V::Scalar,
+) -> V::Scalar {
+    unsafe {
+        let scale = V::splat(V::Scalar::from_f64(scale));
+        let low = V::splat(V::Scalar::NEG_INFINITY);
+        if seen < bias.len() {
+            for j in seen..bias.len() {
+                *row.add(j) = V::Scalar::NEG_INFINITY;
+            }
+        }
+        let mut largest = low;
+        for j in (0..bias.len()).step_by(V::LANES) {
+            let s = V::load(row.add(j)).mul_add(scale, V::load(bias.as_ptr().add(j)));
+            s.store(row.add(j));
+            largest = s.max(largest);
+        }
+        let old = *m;
+        let tile_max = largest.largest();
+        let new = if tile_max > old { tile_max } else { old };
+        // With every key blocked so far the maximum is −∞: subtract zero, and get zeros.
+        let shift = V::splat(if new == V::Scalar::NEG_INFINITY { V::Scalar::ZERO } else { new });
+        let mut sum = V::zero();
+        for j in (0..bias.len()).step_by(V::LANES) {
+            let w = exp(V::load(row.add(j)).sub(shift));
+            w.store(row.add(j));
+            sum = sum.add(w);
+        }
+        let shrink = if new == old { V::Scalar::ONE } else { exp(V::splat(old).sub(shift)).largest() };
+        *m = new;
+        *l = l.mul(shrink).add(sum.sum());
+        shrink
+    }
+}
+
+/// `row *= factor`.
+#[inline(always)]
+unsafe fn scale_row<V: Vector>(row: *mut V::Scalar, n: usize, factor: V::Scalar) {
+    unsafe {
+        let factor = V::splat(factor);
+        let mut j = 0;
+        while j + V::LANES <= n {
+            V::load(row.add(j)).mul(factor).store(row.add(j));
+            j += V::LANES;
+        }
+        if j < n {
+            V::load_partial(row.add(j), n - j).mul(factor).store_partial(row.add(j), n - j);
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! What a configuration can be wrong about.
+
+use thiserror::Error;
+
+/// A configuration that describes no model; the message names the field and the value found.
+#[derive(Debug, Clone, PartialEq, Error)]
+#[non_exhaustive]
+pub enum InvalidConfig {
+    /// A count or a width is zero.
+    #[error("{name} = 0, expected at least 1")]
+    Zero {
+        /// The field.
+        name: &'static str,
+    },
+    /// One number has to be a multiple of another.
+    #[error("{name} = {value} is not a multiple of {divisor_name} = {divisor}")]
+    NotDivisible {
+        /// The field that has to be a multiple.
+        name: &'static str,
+        /// Its value.
+        value: usize,
+        /// The field that has to divide it.
+        divisor_name: &'static str,
+        /// Its value.
+        divisor: usize,
+    },
+    /// A width that is pooled in pairs is odd.
+    #[error("{name} = {value} is odd, but its features are pooled in pairs: use an even number")]
+    Odd {
+        /// The field.
+        name: &'static str,
+        /// Its value.
+        value: usize,
+    },
+    /// A list does not have one entry per channel.
+    #[error("{name} has {found} values, expected one per channel: {expected}")]
+    WrongLength {
+        /// The list.
+        name: &'static str,
+        /// How many values it has.
+        found: usize,
+        /// How many it should have.
+        expected: usize,
+    },
+    /// A standard deviation is negative, infinite or not a number.
+    #[error("{name}[{index}] = {value} is not a standard deviation (finite, at least 0)")]
+    NotADeviation {
+        /// The list.
+        name: &'static str,
+        /// Where in the list.
+        index: usize,
+        /// The value found.
+        value: f64,
+    },
+}
+
+/// Accepts a count or width of at least one.
+pub(crate) fn positive((name, value): (&'static str, usize)) -> Result<(), InvalidConfig> {
+    if value == 0 { Err(InvalidConfig::Zero { name }) } else { Ok(()) }
+}
+
+/// Accepts `value` if it is a positive multiple of `divisor`.
+pub(crate) fn divides(
+    (name, value): (&'static str, usize),
+    (divisor_name, divisor): (&'static str, usize),
+) -> Result<(), InvalidConfig> {
+    positive((name, value))?;
+    positive((divisor_name, divisor))?;
+    if value.is_multiple_of(divisor) {
+        Ok(())
+    } else {
+        Err(InvalidConfig::NotDivisible { name, value, divisor_name, divisor })
+    }
+}
+
+/// Accepts an even positive width.
+pub(crate) fn even((name, value): (&'static str, usize)) -> Result<(), InvalidConfig> {
+    positive((name, value))?;
+    if value.is_multiple_of(2) { Ok(()) } else { Err(InvalidConfig::Odd { name, value }) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_names_both_fields_and_both_values() {
+        let error = divides(("d_model", 6), ("n_heads", 4)).unwrap_err();
+        assert_eq!(error.to_string(), "d_model = 6 is not a multiple of n_heads = 4");
+    }
+
+    #[test]
+    fn zero_heads_are_refused_before_dividing_by_them() {
+        let error = divides(("d_model", 6), ("n_heads", 0)).unwrap_err();
+        assert_eq!(error.to_string(), "n_heads = 0, expected at least 1");
+    }
+
+    #[test]
+    fn an_odd_width_comes_with_the_remedy() {
+        let error = even(("d_model", 7)).unwrap_err();
+        assert!(error.to_string().starts_with("d_model = 7 is odd"), "{error}");
+        assert!(even(("d_model", 8)).is_ok());
+    }
+}

@@ -1,0 +1,129 @@
+//! A stack of post-norm encoder blocks around any attention mechanism.
+//!
+//! ```text
+//! y = LN_1(x + Attention(x))
+//! z = LN_2(y + W_2 act(W_1 y + b_1) + b_2)
+//! ```
+//!
+//! Source: Vaswani et al. 2017, §3.1 and §3.3, arXiv:1706.03762, without dropout. Feed-forward
+//! weights and biases start as `U(±1/√fan_in)`, as in the easy-attention authors' code. Their
+//! softmax baseline feeds later blocks twice their input; this is the plain stack.
+
+use burn::module::Module;
+use burn::tensor::{Bool, Device, Tensor};
+use regard_kernels::pointwise::Activation;
+
+use crate::error::{InvalidConfig, positive};
+use crate::mechanism::{Attention, Mechanism, MechanismConfig};
+use crate::parameter::{Affine, AffineConfig, BiasInit, LayerNorm, WeightInit};
+
+/// Configuration of [`Encoder`].
+#[derive(Debug, Clone)]
+pub struct EncoderConfig {
+    /// Width of input and output.
+    pub d_model: usize,
+    /// Width between the two feed-forward maps.
+    pub d_ff: usize,
+    /// Number of blocks.
+    pub n_layers: usize,
+    /// What stands between the two feed-forward maps.
+    pub activation: Activation,
+    /// The attention of every block.
+    pub mechanism: MechanismConfig,
+}
+
+/// A stack of encoder blocks; build with [`EncoderConfig::init`].
+#[derive(Module, Debug)]
+pub struct Encoder {
+    blocks: Vec<EncoderBlock>,
+}
+
+/// One post-norm block: attention, then a feed-forward map, each added to its input.
+#[derive(Module, Debug)]
+pub struct EncoderBlock {
+    mechanism: Mechanism,
+    norm_attention: LayerNorm,
+    expand: Affine,
+    contract: Affine,
+    norm_feed_forward: LayerNorm,
+    #[module(skip)]
+    activation: Activation,
+}
+
+impl EncoderConfig {
+    /// Checks the fields and draws the blocks in order, for sequences of `time` rows.
+    ///
+    /// # Errors
+    /// [`InvalidConfig`] if a size is zero or the mechanism refuses its own fields.
+    pub fn init(&self, time: usize, device: &Device) -> Result<Encoder, InvalidConfig> {
+        let counts = [("d_model", self.d_model), ("d_ff", self.d_ff), ("n_layers", self.n_layers)];
+        counts.into_iter().try_for_each(positive)?;
+        let block = |_| {
+            Ok(EncoderBlock {
+                mechanism: self.mechanism.init(self.d_model, time, device)?,
+                norm_attention: LayerNorm::new(self.d_model, device),
+                expand: feed_forward(self.d_model, self.d_ff).init(device),
+                contract: feed_forward(self.d_ff, self.d_model).init(device),
+                norm_feed_forward: LayerNorm::new(self.d_model, device),
+                activation: self.activation,
+            })
+        };
+        Ok(Encoder { blocks: (0..self.n_layers).map(block).collect::<Result<_, _>>()? })
+    }
+
+    /// Per block: the mechanism, `2 d f + f + d` of the feed-forward maps, `4 d` of the norms.
+    #[must_use]
+    pub fn n_parameters(&self, time: usize) -> usize {
+        let block = self.mechanism.n_parameters(self.d_model, time)
+            + feed_forward(self.d_model, self.d_ff).n_parameters()
+            + feed_forward(self.d_ff, self.d_model).n_parameters()
+            + 4 * self.d_model;
+        self.n_layers * block
+    }
+
+    /// Per block: the mechanism and `2 p d f` of the feed-forward maps.
+    #[must_use]
+    pub fn multiply_adds(&self, time: usize) -> u64 {
+        let maps = 2 * time as u64 * feed_forward(self.d_model, self.d_ff).multiply_adds();
+        self.n_layers as u64 * (self.mechanism.multiply_adds(self.d_model, time) + maps)
+    }
+}
+
+fn feed_forward(d_in: usize, d_out: usize) -> AffineConfig {
+    AffineConfig { d_in, d_out, weight: WeightInit::FanIn, bias: BiasInit::FanIn }
+}
+
+impl Encoder {
+    /// Passes a sequence through all blocks.
+    ///
+    /// # Shapes
+    /// - `x` and the result: `[batch, time, d_model]`
+    /// - `blocked`: `[batch, time]`, `true` where a row must not be seen by any other
+    ///
+    /// # Panics
+    /// If the shapes disagree with each other or with the parameters.
+    #[must_use]
+    pub fn forward(&self, x: Tensor<3>, blocked: Option<&Tensor<2, Bool>>) -> Tensor<3> {
+        self.blocks.iter().fold(x, |x, block| block.forward(x, blocked.cloned()))
+    }
+
+    /// The attention of every block, first block first.
+    pub fn mechanisms(&self) -> impl Iterator<Item = &Mechanism> {
+        self.blocks.iter().map(|block| &block.mechanism)
+    }
+}
+
+impl EncoderBlock {
+    /// Passes a sequence through one block; shapes as in [`Encoder::forward`].
+    ///
+    /// # Panics
+    /// If the shapes disagree with each other or with the parameters.
+    #[must_use]
+    pub fn forward(&self, x: Tensor<3>, blocked: Option<Tensor<2, Bool>>) -> Tensor<3> {
+        let attended = self.mechanism.forward(x.clone(), blocked);
+        let y = self.norm_attention.residual(x, attended);
+        let hidden = self.expand.forward(y.clone(), self.activation);
+        let fed = self.contract.forward(hidden, Activation::Identity);
+        self.norm_feed_forward.residual(y, fed)
+    }
+}

@@ -1,0 +1,9 @@
+//! What models are stacked from.
+
+mod encoder_block;
+mod time_space;
+
+pub use encoder_block::{Encoder, EncoderBlock, EncoderConfig};
+pub use time_space::{
+    TimeSpaceEmbedding, TimeSpaceEmbeddingConfig, TimeSpaceReadout, TimeSpaceReadoutConfig,
+};

@@ -1,0 +1,150 @@
+//! Multi-head scaled dot-product attention.
+//!
+//! ```text
+//! q, k, v = x W_Q + b_Q, x W_K + b_K, x W_V + b_V         split into heads of width d_head
+//! o_i = softmax(q_i k_iᵀ / √d_head) v_i                   causal: row t sees rows 0..=t
+//! y = [o_1 … o_h] W_O + b_O
+//! ```
+//!
+//! Source: Vaswani et al. 2017, §3.2.2, arXiv:1706.03762, with biases on all four maps as in the
+//! self-attention baseline of the easy-attention authors. Initial weights are Xavier-uniform per
+//! `d_model × d_model` matrix, biases zero. Cost: `4 p d² + 2 p² d` multiply-adds per sequence;
+//! memory linear in `p`, because the kernel never stores the score matrix.
+
+use burn::module::Module;
+use burn::tensor::{Bool, Device, Tensor, assert_shape};
+use regard_kernels::mask::padding_log_weight;
+use regard_kernels::pointwise::Activation;
+use regard_kernels::softmax::attention;
+use serde::{Deserialize, Serialize};
+
+use super::{Attention, Recurrent};
+use crate::error::{InvalidConfig, divides};
+use crate::parameter::{Affine, AffineConfig, BiasInit, WeightInit};
+
+/// Configuration of [`SoftmaxAttention`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SoftmaxConfig {
+    /// Number of heads; divides `d_model`.
+    pub n_heads: usize,
+    /// Whether a row sees only itself and earlier rows.
+    #[serde(default)]
+    pub causal: bool,
+}
+
+/// Multi-head scaled dot-product attention; build with [`SoftmaxConfig::init`].
+#[derive(Module, Debug)]
+pub struct SoftmaxAttention {
+    query: Affine,
+    key: Affine,
+    value: Affine,
+    output: Affine,
+    n_heads: usize,
+    causal: bool,
+}
+
+/// Keys and values of the rows seen so far; grows by one row per step.
+#[derive(Debug, Clone)]
+pub struct SoftmaxState {
+    /// `[batch, heads, time, d_head]`.
+    k: Tensor<4>,
+    /// `[batch, heads, time, d_head]`.
+    v: Tensor<4>,
+}
+
+impl SoftmaxConfig {
+    /// Checks the fields and draws `W_Q`, `W_K`, `W_V`, `W_O` in this order.
+    ///
+    /// # Errors
+    /// [`InvalidConfig::NotDivisible`] if `n_heads` does not divide `d_model`.
+    pub fn init(&self, d_model: usize, device: &Device) -> Result<SoftmaxAttention, InvalidConfig> {
+        divides(("d_model", d_model), ("n_heads", self.n_heads))?;
+        let projection = projection(d_model);
+        Ok(SoftmaxAttention {
+            query: projection.init(device),
+            key: projection.init(device),
+            value: projection.init(device),
+            output: projection.init(device),
+            n_heads: self.n_heads,
+            causal: self.causal,
+        })
+    }
+
+    /// `4 (d² + d)`.
+    #[must_use]
+    pub fn n_parameters(&self, d_model: usize) -> usize {
+        4 * projection(d_model).n_parameters()
+    }
+
+    /// `4 p d² + 2 p² d`; a causal row mixes on average `(p + 1)/2` rows: `4 p d² + p (p + 1) d`.
+    #[must_use]
+    pub fn multiply_adds(&self, d_model: usize, time: usize) -> u64 {
+        let visible = if self.causal { time * (time + 1) } else { 2 * time * time };
+        4 * time as u64 * projection(d_model).multiply_adds() + (visible * d_model) as u64
+    }
+}
+
+fn projection(d_model: usize) -> AffineConfig {
+    AffineConfig { d_in: d_model, d_out: d_model, weight: WeightInit::Xavier, bias: BiasInit::Zero }
+}
+
+impl SoftmaxAttention {
+    /// `[batch, time, d_model]` to `[batch, heads, time, d_head]`, as a view.
+    fn heads(&self, layer: &Affine, x: Tensor<3>) -> Tensor<4> {
+        let [batch, time, d_model] = x.dims();
+        layer
+            .forward(x, Activation::Identity)
+            .reshape([batch, time, self.n_heads, d_model / self.n_heads])
+            .swap_dims(1, 2)
+    }
+
+    /// Attends with the queries given and maps the joined heads through `W_O`.
+    fn attend(
+        &self,
+        q: Tensor<4>,
+        k: Tensor<4>,
+        v: Tensor<4>,
+        log_weight: Option<Tensor<3>>,
+    ) -> Tensor<3> {
+        let [batch, heads, time_q, d_head] = q.dims();
+        let scale = 1.0 / (d_head as f64).sqrt();
+        let o = attention(q, k, v, log_weight, scale, self.causal);
+        let o = o.swap_dims(1, 2).reshape([batch, time_q, heads * d_head]);
+        self.output.forward(o, Activation::Identity)
+    }
+}
+
+impl Attention for SoftmaxAttention {
+    fn forward(&self, x: Tensor<3>, blocked: Option<Tensor<2, Bool>>) -> Tensor<3> {
+        let [batch, time, _] = x.dims();
+        let log_weight = blocked.map(|blocked| {
+            assert_shape!(blocked, [batch, time]);
+            padding_log_weight(blocked, self.n_heads).cast(x.dtype())
+        });
+        let q = self.heads(&self.query, x.clone());
+        let k = self.heads(&self.key, x.clone());
+        let v = self.heads(&self.value, x);
+        self.attend(q, k, v, log_weight)
+    }
+}
+
+/// # Panics
+/// `step` panics unless the attention is causal: otherwise earlier rows would have to change.
+impl Recurrent for SoftmaxAttention {
+    type State = SoftmaxState;
+
+    fn step(&self, x: Tensor<3>, past: Option<SoftmaxState>) -> (Tensor<3>, SoftmaxState) {
+        assert!(self.causal, "only causal attention can be stepped");
+        let [batch, _, d_model] = x.dims();
+        assert_shape!(x, [batch, 1, d_model]);
+        let q = self.heads(&self.query, x.clone());
+        let (mut k, mut v) = (self.heads(&self.key, x.clone()), self.heads(&self.value, x));
+        if let Some(past) = past {
+            k = Tensor::cat(vec![past.k, k], 2);
+            v = Tensor::cat(vec![past.v, v], 2);
+        }
+        let row = self.attend(q, k.clone(), v.clone(), None);
+        (row, SoftmaxState { k, v })
+    }
+}

@@ -1,0 +1,216 @@
+//! What every mechanism promises, tested through the traits.
+
+use super::*;
+use burn::tensor::Int;
+use proptest::prelude::*;
+use regard_kernels::testing::{assert_close, double, normal};
+
+/// Sizes and a seed; `d_model` is a multiple of the heads by construction.
+#[derive(Debug, Clone, Copy)]
+struct Case {
+    batch: usize,
+    time: usize,
+    n_heads: usize,
+    d_model: usize,
+    seed: u64,
+}
+
+impl Case {
+    fn input(self, stream: u64) -> Tensor<3> {
+        normal([self.batch, self.time, self.d_model], self.seed.wrapping_add(stream))
+    }
+
+    fn softmax(self, causal: bool) -> SoftmaxAttention {
+        let config = SoftmaxConfig { n_heads: self.n_heads, causal };
+        double(config.init(self.d_model, &Device::default()).unwrap())
+    }
+
+    fn easy(self, form: EasyForm) -> EasyAttention {
+        let config = EasyConfig { n_heads: self.n_heads, form, init: AlphaInit::PerHead };
+        double(config.init(self.d_model, self.time, &Device::default()).unwrap())
+    }
+}
+
+fn cases() -> impl Strategy<Value = Case> {
+    (1..4_usize, 1..8_usize, 1..4_usize, 1..4_usize, 0..1000_u64).prop_map(
+        |(batch, time, n_heads, d_head, seed)| Case {
+            batch,
+            time,
+            n_heads,
+            d_model: n_heads * d_head,
+            seed,
+        },
+    )
+}
+
+fn few() -> ProptestConfig {
+    ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() }
+}
+
+/// The rows of `x` in another order: row `t` becomes row `(t·stride + shift) mod time`.
+fn permuted(x: Tensor<3>, order: &[i64]) -> Tensor<3> {
+    let order = Tensor::<1, Int>::from_data(order, &x.device());
+    x.select(1, order)
+}
+
+/// `[batch, time]`, true from row `first` on.
+fn blocked_from(first: usize, x: &Tensor<3>) -> Tensor<2, Bool> {
+    let [batch, time, _] = x.dims();
+    let row = Tensor::<1, Int>::arange(0..i64::try_from(time).unwrap(), &x.device());
+    row.greater_equal_elem(i64::try_from(first).unwrap())
+        .unsqueeze_dim::<2>(0)
+        .expand([batch, time])
+}
+
+fn assert_rows_before_are_blind_to_rows_from(attention: &impl Attention, x: Tensor<3>, t: usize) {
+    let [batch, time, d_model] = x.dims();
+    let later = normal([batch, time - t, d_model], 77);
+    let changed = Tensor::cat(vec![x.clone().narrow(1, 0, t), later], 1);
+    let [before, after] = [x, changed].map(|x| attention.forward(x, None).narrow(1, 0, t));
+    assert_close(&after, &before, 1e-13);
+}
+
+proptest! {
+    #![proptest_config(few())]
+
+    #[test]
+    fn easy_attention_is_linear(case in cases(), a in -3.0..3.0_f64, b in -3.0..3.0_f64) {
+        for form in [EasyForm::Right, EasyForm::Left] {
+            let (easy, x, y) = (case.easy(form), case.input(1), case.input(2));
+            let whole = easy.forward(x.clone() * a + y.clone() * b, None);
+            let parts = easy.forward(x, None) * a + easy.forward(y, None) * b;
+            assert_close(&whole, &parts, 1e-12);
+        }
+    }
+
+    #[test]
+    fn softmax_attention_commutes_with_permutations_of_rows(case in cases(), shift in 0..8_i64) {
+        let time = i64::try_from(case.time).unwrap();
+        let order: Vec<i64> = (0..time).map(|t| (shift - t).rem_euclid(time)).collect();
+        let (softmax, x) = (case.softmax(false), case.input(1));
+        let expected = permuted(softmax.forward(x.clone(), None), &order);
+        assert_close(&softmax.forward(permuted(x, &order), None), &expected, 1e-12);
+    }
+
+    #[test]
+    fn causal_attention_leaves_earlier_rows_unchanged(case in cases(), cut in 1..8_usize) {
+        prop_assume!(cut < case.time);
+        assert_rows_before_are_blind_to_rows_from(&case.softmax(true), case.input(1), cut);
+    }
+
+    #[test]
+    fn steps_equal_the_whole_sequence(case in cases()) {
+        let (softmax, x) = (case.softmax(true), case.input(1));
+        assert_close(&streaming(&softmax, x.clone()), &softmax.forward(x, None), 1e-12);
+    }
+
+    #[test]
+    fn blocked_rows_are_as_if_absent_for_softmax(case in cases(), padding in 1..4_usize) {
+        let (softmax, x) = (case.softmax(false), case.input(1));
+        let junk = normal([case.batch, padding, case.d_model], 5) * 1e3;
+        let padded = Tensor::cat(vec![x.clone(), junk], 1);
+        let blocked = blocked_from(case.time, &padded);
+        let seen = softmax.forward(padded, Some(blocked)).narrow(1, 0, case.time);
+        assert_close(&seen, &softmax.forward(x, None), 1e-12);
+    }
+
+    #[test]
+    fn blocked_rows_do_not_reach_the_others_in_easy_attention(case in cases(), cut in 1..8_usize) {
+        prop_assume!(cut < case.time);
+        for form in [EasyForm::Right, EasyForm::Left] {
+            let (easy, x) = (case.easy(form), case.input(1));
+            let blocked = blocked_from(cut, &x);
+            let kept = x.clone().narrow(1, 0, cut);
+            let rest = [case.batch, case.time - cut, case.d_model];
+            let [a, b] = [f64::NAN, 0.0].map(|junk| {
+                let junk = Tensor::full(rest, junk, (&x.device(), x.dtype()));
+                easy.forward(Tensor::cat(vec![kept.clone(), junk], 1), Some(blocked.clone()))
+            });
+            assert_close(&a, &b, 0.0);
+        }
+    }
+
+    #[test]
+    fn formulas_count_the_parameters_of_the_modules(case in cases()) {
+        for config in ["softmax", "easy"].map(|kind| parse(kind, case.n_heads)) {
+            let module = config.init(case.d_model, case.time, &Device::default()).unwrap();
+            prop_assert_eq!(module.num_params(), config.n_parameters(case.d_model, case.time));
+        }
+    }
+}
+
+fn parse(kind: &str, n_heads: usize) -> MechanismConfig {
+    serde_json::from_str(&format!(r#"{{ "kind": "{kind}", "n_heads": {n_heads} }}"#)).unwrap()
+}
+
+#[test]
+fn the_defaults_are_the_released_form_and_initialisation() {
+    let easy = EasyConfig { n_heads: 4, form: EasyForm::Right, init: AlphaInit::Stacked };
+    assert_eq!(parse("easy", 4), MechanismConfig::Easy(easy));
+    assert_eq!(
+        parse("softmax", 4),
+        MechanismConfig::Softmax(SoftmaxConfig { n_heads: 4, causal: false })
+    );
+}
+
+#[test]
+fn unknown_keys_and_kinds_are_refused_by_name() {
+    let parse = |text| serde_json::from_str::<MechanismConfig>(text).unwrap_err().to_string();
+    let error = parse(r#"{ "kind": "easy", "n_heads": 4, "causal": true }"#);
+    assert!(error.contains("unknown field `causal`"), "{error}");
+    let error = parse(r#"{ "kind": "eazy", "n_heads": 4 }"#);
+    assert!(error.contains("unknown variant `eazy`") && error.contains("`easy`"), "{error}");
+}
+
+#[test]
+fn heads_must_divide_the_width_in_every_mechanism() {
+    for kind in ["softmax", "easy"] {
+        let error = parse(kind, 4).init(6, 5, &Device::default()).unwrap_err();
+        assert_eq!(error.to_string(), "d_model = 6 is not a multiple of n_heads = 4");
+    }
+}
+
+#[test]
+#[should_panic(expected = "only causal attention can be stepped")]
+fn attention_that_looks_ahead_cannot_be_stepped() {
+    let case = Case { batch: 1, time: 1, n_heads: 1, d_model: 2, seed: 0 };
+    let _ = case.softmax(false).step(case.input(1), None);
+}
+
+#[test]
+fn a_sequence_whose_rows_are_all_blocked_gives_the_output_bias_alone() {
+    let case = Case { batch: 2, time: 3, n_heads: 2, d_model: 10, seed: 3 };
+    let x = case.input(1);
+    let o = case.softmax(false).forward(x.clone(), Some(blocked_from(0, &x)));
+    assert_close(&o, &x.zeros_like(), 0.0); // the bias starts at zero
+}
+
+/// Each row becomes the mean of the rows so far: a mechanism that this crate does not ship.
+struct RunningMean;
+
+impl Attention for RunningMean {
+    fn forward(&self, x: Tensor<3>, _blocked: Option<Tensor<2, Bool>>) -> Tensor<3> {
+        let [_, time, _] = x.dims();
+        let count = Tensor::<1>::ones([time], (&x.device(), x.dtype())).cumsum(0);
+        x.cumsum(1) / count.reshape([1, -1, 1])
+    }
+}
+
+impl Recurrent for RunningMean {
+    type State = (Tensor<3>, f64);
+
+    fn step(&self, x: Tensor<3>, past: Option<Self::State>) -> (Tensor<3>, Self::State) {
+        let (sum, count) = match past {
+            Some((sum, count)) => (sum + x, count + 1.0),
+            None => (x, 1.0),
+        };
+        (sum.clone() / count, (sum, count))
+    }
+}
+
+#[test]
+fn the_traits_fit_a_mechanism_from_elsewhere() {
+    let x = normal([2, 5, 3], 1);
+    assert_close(&streaming(&RunningMean, x.clone()), &RunningMean.forward(x.clone(), None), 1e-13);
+    assert_rows_before_are_blind_to_rows_from(&RunningMean, x, 3);
+}

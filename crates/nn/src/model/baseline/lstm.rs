@@ -1,0 +1,215 @@
+//! Stacked LSTM layers with a linear read-out of the last step.
+//!
+//! ```text
+//! [i f o g] = x_t W_x + b_x + h_{t-1} W_h + b_h
+//! c_t = σ(f) ⊙ c_{t-1} + σ(i) ⊙ tanh(g)      h_t = σ(o) ⊙ tanh(c_t)
+//! ```
+//!
+//! Source: Hochreiter & Schmidhuber 1997 with the forget gate of Gers et al. 2000; sizes, two bias
+//! vectors, Xavier weights (of the packed `4H`-wide matrices) and zero biases as in the baseline of
+//! the easy-attention authors. Cost: `4H (n + H)` multiply-adds per step in the first layer,
+//! `8H²` in the others. The four gates are one product. The input products stay inside the loop:
+//! taken for all steps at once, they would have to be cut into steps again, and the gradient of a
+//! cut is a full-length tensor of zeros per step.
+
+use burn::module::{Module, Param};
+use burn::tensor::activation::sigmoid;
+use burn::tensor::{Device, Tensor, assert_shape, s};
+use regard_kernels::affine::affine;
+use regard_kernels::pointwise::Activation;
+use serde::{Deserialize, Serialize};
+
+use crate::error::{InvalidConfig, positive};
+use crate::mechanism::Recurrent;
+use crate::model::readout::{ForecastShape, Readout, ReadoutRule};
+use crate::parameter::{
+    Affine, AffineConfig, BiasInit, WeightInit, constant, uniform, xavier_bound,
+};
+
+/// Configuration of [`LstmForecaster`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LstmConfig {
+    /// Width of the hidden state, `H`.
+    pub d_hidden: usize,
+    /// Number of layers.
+    pub n_layers: usize,
+    /// What the output of the network stands for.
+    #[serde(default)]
+    pub readout: Readout,
+}
+
+/// An LSTM forecaster for one shape of data; build with [`LstmConfig::init`].
+#[derive(Module, Debug)]
+pub struct LstmForecaster {
+    stack: LstmStack,
+    output: Affine,
+    horizon: usize,
+    #[module(skip)]
+    rule: ReadoutRule,
+}
+
+/// LSTM layers, each reading the hidden states of the one below.
+#[derive(Module, Debug)]
+pub struct LstmStack {
+    layers: Vec<LstmLayer>,
+}
+
+/// Hidden and cell state of every layer.
+#[derive(Debug, Clone)]
+pub struct LstmState {
+    /// Per layer `(h, c)`, each `[batch, 1, d_hidden]`.
+    layers: Vec<(Tensor<3>, Tensor<3>)>,
+}
+
+#[derive(Module, Debug)]
+struct LstmLayer {
+    /// `W_x`, `[d_in, 4 d_hidden]`.
+    weight_input: Param<Tensor<2>>,
+    /// `W_h`, `[d_hidden, 4 d_hidden]`.
+    weight_hidden: Param<Tensor<2>>,
+    bias_input: Param<Tensor<1>>,
+    bias_hidden: Param<Tensor<1>>,
+}
+
+impl LstmConfig {
+    /// Checks the fields and draws the layers, first layer first, then the read-out.
+    ///
+    /// `increment_std` is the standard deviation of one-step differences of each normalised
+    /// channel; only [`Readout::Increment`] reads it.
+    ///
+    /// # Errors
+    /// [`InvalidConfig`] if a size is zero or `increment_std` does not fit the channels.
+    pub fn init(
+        &self,
+        shape: ForecastShape,
+        increment_std: &[f64],
+        device: &Device,
+    ) -> Result<LstmForecaster, InvalidConfig> {
+        let counts = [
+            ("d_hidden", self.d_hidden),
+            ("n_layers", self.n_layers),
+            ("window", shape.window),
+            ("horizon", shape.horizon),
+            ("channels", shape.channels),
+        ];
+        counts.into_iter().try_for_each(positive)?;
+        let rule = self.readout.rule(shape.channels, increment_std)?;
+        let widths = self.input_widths(shape.channels);
+        let layers = widths.map(|d_in| LstmLayer::new(d_in, self.d_hidden, device)).collect();
+        Ok(LstmForecaster {
+            stack: LstmStack { layers },
+            output: self.output(shape).init(device),
+            horizon: shape.horizon,
+            rule,
+        })
+    }
+
+    /// `4H (n + H + 2) + (n_layers − 1) 4H (2H + 2) + (H + 1) q n`.
+    #[must_use]
+    pub fn n_parameters(&self, shape: ForecastShape) -> usize {
+        let layer = |d_in| 4 * self.d_hidden * (d_in + self.d_hidden + 2);
+        self.input_widths(shape.channels).map(layer).sum::<usize>()
+            + self.output(shape).n_parameters()
+    }
+
+    /// `p (4H (n + H) + (n_layers − 1) 8H²) + H q n`.
+    #[must_use]
+    pub fn multiply_adds(&self, shape: ForecastShape) -> u64 {
+        let step = |d_in| 4 * self.d_hidden * (d_in + self.d_hidden);
+        let steps = shape.window * self.input_widths(shape.channels).map(step).sum::<usize>();
+        steps as u64 + self.output(shape).multiply_adds()
+    }
+
+    /// What each layer reads: the channels, then hidden states.
+    fn input_widths(&self, channels: usize) -> impl Iterator<Item = usize> {
+        std::iter::once(channels).chain(std::iter::repeat(self.d_hidden)).take(self.n_layers)
+    }
+
+    fn output(&self, shape: ForecastShape) -> AffineConfig {
+        AffineConfig {
+            d_in: self.d_hidden,
+            d_out: shape.horizon * shape.channels,
+            weight: WeightInit::Xavier,
+            bias: BiasInit::Zero,
+        }
+    }
+}
+
+impl LstmForecaster {
+    /// Forecasts from every window, in normalised units.
+    ///
+    /// # Shapes
+    /// - `x`: `[batch, window, channels]`
+    /// - returns: `[batch, horizon, channels]`
+    ///
+    /// # Panics
+    /// If `x` has no rows or other channels than the forecaster was built for.
+    #[must_use]
+    pub fn forward(&self, x: Tensor<3>) -> Tensor<3> {
+        let [batch, window, channels] = x.dims();
+        let mut state = None;
+        let mut last = None;
+        for t in 0..window {
+            let (row, next) = self.stack.step(x.clone().narrow(1, t, 1), state);
+            (last, state) = (Some(row), Some(next));
+        }
+        let last = last.expect("a window has at least one row");
+        let net = self.output.forward(last, Activation::Identity);
+        self.rule.forecast(x, net.reshape([batch, self.horizon, channels]))
+    }
+}
+
+impl Recurrent for LstmStack {
+    type State = LstmState;
+
+    fn step(&self, x: Tensor<3>, past: Option<LstmState>) -> (Tensor<3>, LstmState) {
+        let mut past = past.map(|state| state.layers.into_iter());
+        let mut layers = Vec::with_capacity(self.layers.len());
+        let mut row = x;
+        for layer in &self.layers {
+            let (hidden, cell) = layer.step(row, past.as_mut().and_then(Iterator::next));
+            row = hidden.clone();
+            layers.push((hidden, cell));
+        }
+        (row, LstmState { layers })
+    }
+}
+
+impl LstmLayer {
+    fn new(d_in: usize, d_hidden: usize, device: &Device) -> Self {
+        let gates = 4 * d_hidden;
+        Self {
+            weight_input: uniform([d_in, gates], xavier_bound(d_in, gates), device),
+            weight_hidden: uniform([d_hidden, gates], xavier_bound(d_hidden, gates), device),
+            bias_input: constant([gates], 0.0, device),
+            bias_hidden: constant([gates], 0.0, device),
+        }
+    }
+
+    /// `(h_t, c_t)` from the row `x_t` and `(h_{t-1}, c_{t-1})`, zero at the start.
+    fn step(&self, x: Tensor<3>, past: Option<(Tensor<3>, Tensor<3>)>) -> (Tensor<3>, Tensor<3>) {
+        let (weight, bias) = (self.weight_input.val(), self.bias_input.val());
+        let [d_in, gates] = weight.dims();
+        let d_hidden = gates / 4;
+        assert_shape!(x, [_, 1, d_in]);
+        let driven = affine(x, weight, Some(bias), Activation::Identity);
+        let bias = self.bias_hidden.val();
+        let (pre, cell) = match past {
+            None => (driven + bias.reshape([1, 1, gates]), None),
+            Some((hidden, cell)) => {
+                let weight = self.weight_hidden.val();
+                (driven + affine(hidden, weight, Some(bias), Activation::Identity), Some(cell))
+            }
+        };
+        let open = sigmoid(pre.clone().slice(s![.., .., ..3 * d_hidden]));
+        let candidate = pre.slice(s![.., .., 3 * d_hidden..]).tanh();
+        let gate = |index: usize| open.clone().narrow(2, index * d_hidden, d_hidden);
+        let written = gate(0) * candidate;
+        let cell = match cell {
+            None => written,
+            Some(cell) => gate(1) * cell + written,
+        };
+        (gate(2) * cell.clone().tanh(), cell)
+    }
+}

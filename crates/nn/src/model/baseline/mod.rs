@@ -1,0 +1,5 @@
+//! Models without attention, to measure the others against.
+
+mod lstm;
+
+pub use lstm::{LstmConfig, LstmForecaster, LstmStack, LstmState};

@@ -1,0 +1,108 @@
+//! Whole forecasters: a window of past values in, the next values out.
+//!
+//! [`ModelConfig`] chooses one by its key `kind`; [`Model`] is any of them. All work in normalised
+//! units, `[batch, window, channels]` to `[batch, horizon, channels]`.
+
+pub mod baseline;
+mod forecaster;
+mod readout;
+
+use burn::module::Module;
+use burn::tensor::{Device, Tensor};
+use serde::{Deserialize, Serialize};
+
+pub use forecaster::{AlphaMatrix, Forecaster, ForecasterConfig};
+pub use readout::{ForecastShape, Readout};
+
+use crate::error::InvalidConfig;
+use baseline::{LstmConfig, LstmForecaster};
+
+/// Every model and its configuration, chosen by the key `kind`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum ModelConfig {
+    /// Embedding, encoder blocks with any attention mechanism, read-out.
+    Forecaster(ForecasterConfig),
+    /// Stacked LSTM layers.
+    Lstm(LstmConfig),
+}
+
+/// Any model; build with [`ModelConfig::init`].
+#[derive(Module, Debug)]
+pub enum Model {
+    /// Embedding, encoder blocks, read-out.
+    Forecaster(Forecaster),
+    /// Stacked LSTM layers.
+    Lstm(LstmForecaster),
+}
+
+impl ModelConfig {
+    /// Checks the fields and draws the parameters from the seeded stream of `device`.
+    ///
+    /// `increment_std` is the standard deviation of one-step differences of each normalised
+    /// channel; only the read-out [`Readout::Increment`] reads it.
+    ///
+    /// # Errors
+    /// [`InvalidConfig`] naming the field that describes no model.
+    pub fn init(
+        &self,
+        shape: ForecastShape,
+        increment_std: &[f64],
+        device: &Device,
+    ) -> Result<Model, InvalidConfig> {
+        Ok(match self {
+            Self::Forecaster(config) => {
+                Model::Forecaster(config.init(shape, increment_std, device)?)
+            }
+            Self::Lstm(config) => Model::Lstm(config.init(shape, increment_std, device)?),
+        })
+    }
+
+    /// Number of trained values.
+    #[must_use]
+    pub fn n_parameters(&self, shape: ForecastShape) -> usize {
+        match self {
+            Self::Forecaster(config) => config.n_parameters(shape),
+            Self::Lstm(config) => config.n_parameters(shape),
+        }
+    }
+
+    /// Multiply-adds of matrix products in one forward pass over one window.
+    #[must_use]
+    pub fn multiply_adds(&self, shape: ForecastShape) -> u64 {
+        match self {
+            Self::Forecaster(config) => config.multiply_adds(shape),
+            Self::Lstm(config) => config.multiply_adds(shape),
+        }
+    }
+}
+
+impl Model {
+    /// Forecasts from every window, in normalised units.
+    ///
+    /// # Shapes
+    /// - `x`: `[batch, window, channels]`
+    /// - returns: `[batch, horizon, channels]`
+    ///
+    /// # Panics
+    /// If the shape of `x` is not the one the model was built for.
+    #[must_use]
+    pub fn forward(&self, x: Tensor<3>) -> Tensor<3> {
+        match self {
+            Self::Forecaster(model) => model.forward(x),
+            Self::Lstm(model) => model.forward(x),
+        }
+    }
+
+    /// The trained `α` of every block and head of easy attention; empty for other models.
+    #[must_use]
+    pub fn alphas(&self) -> Vec<AlphaMatrix> {
+        match self {
+            Self::Forecaster(model) => model.alphas(),
+            Self::Lstm(_) => Vec::new(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,34 @@
+//! Forecasters without gradients: the rows that no table may lack.
+//!
+//! | type | forecast | parameters |
+//! |---|---|---|
+//! | [`Persistence`] | the last row again | 0 |
+//! | [`Climatology`] | the training mean | `channels` |
+//! | [`LinearAr`] | linear in the last `lags` rows | `channels (lags·channels + 1)` |
+//! | [`Nvar`] | polynomial in delayed rows | `channels · C(lags·channels + degree, degree)` |
+//!
+//! All of them work in `f64` on normalised values and roll out freely: a forecast row becomes an
+//! input of the next. [`baselines`] fits the standard set; a method that does not fit the data is
+//! an error of that row only.
+
+mod baselines;
+mod climatology;
+mod error;
+mod forecast;
+mod increment;
+mod least_squares;
+mod linear_ar;
+#[cfg(test)]
+mod lorenz_protocol;
+mod nvar;
+mod persistence;
+mod series;
+
+pub use baselines::{Baseline, BaselinesConfig, baselines};
+pub use climatology::Climatology;
+pub use error::ClassicalError;
+pub use forecast::{Classical, rollouts};
+pub use linear_ar::{LinearAr, LinearArConfig};
+pub use nvar::{Nvar, NvarConfig};
+pub use persistence::Persistence;
+pub use series::SeriesView;

@@ -1,0 +1,82 @@
+//! Several models on the same data with the same budget, in one table.
+
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+use crate::error::TrainError;
+use crate::observer::Observer;
+use crate::report::file::write_atomically;
+use crate::report::{Report, html};
+use crate::run::{TrainOptions, resume, train};
+use crate::run_config::RunConfig;
+use crate::run_folder::RunFolder;
+
+/// A finished comparison.
+#[derive(Debug, Serialize)]
+pub struct Comparison {
+    /// Folder with `report.html`, `comparison.json` and one run folder per model and seed.
+    pub folder: PathBuf,
+    /// One report per model and seed.
+    pub reports: Vec<Report>,
+}
+
+/// Trains every model with seeds `config.seed`, `config.seed + 1`, … and compares them.
+///
+/// With an existing folder in `options.out` the runs that it already holds are taken as they are,
+/// or resumed: a comparison that was stopped goes on.
+///
+/// # Errors
+/// As [`train`]; an unknown model is found before any is trained.
+pub fn compare(
+    config: &RunConfig,
+    models: &[String],
+    seeds: u64,
+    options: &TrainOptions,
+    observer: &mut dyn Observer,
+) -> Result<Comparison, TrainError> {
+    let mut runs = Vec::new();
+    for model in models {
+        for k in 0..seeds {
+            let mut config = config.clone();
+            config.use_model(model)?;
+            config.seed += k;
+            let name = format!("{model}-seed{}", config.seed);
+            runs.push((name, config));
+        }
+    }
+    let folder = match &options.out {
+        Some(path) => path.clone(),
+        None => {
+            let name = format!("compare-{}", options.name);
+            RunFolder::create(None, &name)?.path().to_owned()
+        }
+    };
+    let mut reports = Vec::new();
+    for (name, config) in runs {
+        let out = folder.join(&name);
+        let outcome = if out.join("run.toml").exists() {
+            resume(&out, observer)?
+        } else {
+            let command = options.command.clone();
+            let options = TrainOptions { name, out: Some(out), command };
+            match train(&config, &options, observer) {
+                Ok(outcome) => outcome,
+                Err(error) => {
+                    // Nothing but an empty folder may be left of wrong input.
+                    let _ = std::fs::remove_dir(&folder);
+                    let _ = std::fs::remove_dir(crate::run_folder::ROOT);
+                    return Err(error);
+                }
+            }
+        };
+        reports.push(outcome.report);
+    }
+    let page = html::render_comparison(&config.title, &reports);
+    let json = serde_json::to_string_pretty(&reports).expect("reports have a JSON form");
+    for (file, text) in [("report.html", page), ("comparison.json", json)] {
+        let file = folder.join(file);
+        write_atomically(&file, text.as_bytes()).map_err(TrainError::io("write", &file))?;
+    }
+    Ok(Comparison { folder, reports })
+}

@@ -1,0 +1,319 @@
+//! Scores on the test part: one-step errors, and free-running rollouts from many starts.
+//!
+//! The model and every baseline see the same starts, and only predicted steps are scored. Errors
+//! are in normalised units unless a field says otherwise.
+
+use burn::tensor::Device;
+use regard_data::normalize::Normalization;
+use regard_nn::model::{ForecastShape, Model};
+
+use crate::classical::{Classical, rollouts as classical_rollouts};
+use crate::forecasting::{Part, tensor};
+use crate::metric::climate::Climate;
+use crate::metric::error_growth::error_growth;
+use crate::metric::normalized_error::{normalized_error, rms_state};
+use crate::metric::one_step::MeanSquaredError;
+use crate::metric::relative_l2::RelativeL2;
+use crate::metric::valid_prediction_time::{THRESHOLDS, TimeScale, ValidPredictionTime};
+use crate::observer::Observer;
+use crate::report::{ErrorAt, ErrorGrowth, ScoreRow, VptRow};
+use crate::run_config::EvaluateConfig;
+
+/// Windows per forward pass.
+const BATCH: usize = 256;
+/// Horizons at which a table shows the error, in steps.
+const HORIZONS: [usize; 4] = [50, 100, 200, 500];
+
+/// Where rollouts begin, and how long they are.
+#[derive(Debug, Clone)]
+pub(crate) struct Starts {
+    /// Series and the first predicted row.
+    pub(crate) at: Vec<(usize, usize)>,
+    pub(crate) steps: usize,
+    /// Rows of history that every method may use.
+    history: usize,
+}
+
+/// A free-running forecast `[steps, channels]` from every start, in normalised units.
+pub(crate) type Rollouts = Vec<Vec<f64>>;
+
+/// Scores of one method.
+#[derive(Debug)]
+pub(crate) struct Scores {
+    pub(crate) row: ScoreRow,
+    pub(crate) growth: ErrorGrowth,
+}
+
+/// Everything that scoring needs beside the method.
+pub(crate) struct Scorer<'a> {
+    pub(crate) test: &'a Part,
+    pub(crate) normalization: &'a Normalization,
+    pub(crate) scale: TimeScale,
+    pub(crate) starts: Starts,
+    rms: f64,
+}
+
+impl Starts {
+    /// Spreads starts evenly over all places with `history` rows before and `steps` rows after.
+    pub(crate) fn spread(test: &Part, history: usize, config: EvaluateConfig) -> Self {
+        let lengths = test.set.lengths();
+        let longest = lengths.iter().copied().max().unwrap_or(0);
+        let steps = config.steps.min(longest.saturating_sub(history));
+        let places: Vec<usize> =
+            lengths.iter().map(|n| (n + 1).saturating_sub(history + steps)).collect();
+        let total: usize = if steps == 0 { 0 } else { places.iter().sum() };
+        let n = config.rollouts.min(total);
+        let at = (0..n)
+            .map(|i| {
+                let mut place = if n == 1 { 0 } else { i * (total - 1) / (n - 1) };
+                let mut series = 0;
+                while place >= places[series] {
+                    place -= places[series];
+                    series += 1;
+                }
+                (series, place + history)
+            })
+            .collect();
+        Self { at, steps, history }
+    }
+}
+
+impl<'a> Scorer<'a> {
+    pub(crate) fn new(
+        test: &'a Part,
+        normalization: &'a Normalization,
+        scale: TimeScale,
+        history: usize,
+        config: EvaluateConfig,
+    ) -> Self {
+        let starts = Starts::spread(test, history, config);
+        let rms =
+            rms_state(test.set.series.iter().map(|s| s.values.as_slice()), test.set.channels());
+        Self { test, normalization, scale, starts, rms }
+    }
+
+    /// True rows after every start.
+    pub(crate) fn truths(&self) -> Vec<&[f64]> {
+        let rows = |&(series, first): &(usize, usize)| {
+            self.test.set.series[series].rows(first, first + self.starts.steps)
+        };
+        self.starts.at.iter().map(rows).collect()
+    }
+
+    /// Rows before every start.
+    pub(crate) fn histories(&self) -> Vec<&[f64]> {
+        let rows = |&(series, first): &(usize, usize)| {
+            self.test.set.series[series].rows(first - self.starts.history, first)
+        };
+        self.starts.at.iter().map(rows).collect()
+    }
+
+    /// Scores a model.
+    pub(crate) fn model(
+        &self,
+        model: &Model,
+        shape: ForecastShape,
+        observer: &mut dyn Observer,
+    ) -> (Scores, Rollouts) {
+        let one_step = self.one_step(|histories| first_rows(model, shape, histories));
+        let histories = self.histories();
+        observer.phase("rollouts", Some(self.starts.steps as u64));
+        let rollouts = model_rollouts(model, shape, &histories, self.starts.steps, |step| {
+            observer.advance(step as u64, None);
+        });
+        (self.scores("", one_step, &rollouts), rollouts)
+    }
+
+    /// Scores a classical method.
+    pub(crate) fn classical(&self, method: &dyn Classical) -> Scores {
+        let channels = self.test.set.channels();
+        let one_step =
+            self.one_step(|histories| classical_rollouts(method, histories, channels, 1));
+        let rollouts =
+            classical_rollouts(method, &self.histories(), channels, self.starts.steps);
+        let mut scores = self.scores(method.name(), one_step, &rollouts);
+        scores.row.is_baseline = true;
+        scores.row.n_parameters = Some(method.n_parameters() as u64);
+        scores.growth.is_baseline = true;
+        scores
+    }
+
+    /// Errors of the next row from every place with enough history.
+    fn one_step(
+        &self,
+        forecast: impl Fn(&[&[f64]]) -> Vec<Vec<f64>>,
+    ) -> (MeanSquaredError, RelativeL2) {
+        let channels = self.test.set.channels();
+        let history = self.starts.history;
+        let (mut squares, mut relative) =
+            (MeanSquaredError::new(channels), RelativeL2::new(channels));
+        for series in &self.test.set.series {
+            let targets: Vec<usize> = (history..series.steps()).collect();
+            for chunk in targets.chunks(BATCH) {
+                let histories: Vec<&[f64]> =
+                    chunk.iter().map(|&t| series.rows(t - history, t)).collect();
+                for (pred, &t) in forecast(&histories).iter().zip(chunk) {
+                    let truth = series.row(t);
+                    squares.add(pred, truth);
+                    relative.add(
+                        &self.normalization.phys_from_norm(pred),
+                        &self.normalization.phys_from_norm(truth),
+                    );
+                }
+            }
+        }
+        (squares, relative)
+    }
+
+    fn scores(
+        &self,
+        name: &str,
+        (squares, relative): (MeanSquaredError, RelativeL2),
+        rollouts: &Rollouts,
+    ) -> Scores {
+        let channels = self.test.set.channels();
+        let truths = self.truths();
+        let errors: Vec<Vec<f64>> = rollouts
+            .iter()
+            .zip(&truths)
+            .map(|(pred, truth)| normalized_error(pred, truth, channels, self.rms))
+            .collect();
+        let growth = error_growth(&errors);
+        let some = !errors.is_empty();
+        let vpt = |threshold| {
+            let t = ValidPredictionTime::of(&errors, threshold, &self.scale);
+            VptRow {
+                threshold,
+                median: t.quartiles.median,
+                q25: t.quartiles.lower,
+                q75: t.quartiles.upper,
+                mean: t.mean,
+                n: t.n_rollouts,
+                n_censored: t.n_censored,
+            }
+        };
+        let pred: Vec<&[f64]> = rollouts.iter().map(Vec::as_slice).collect();
+        let climate = Climate::of(&pred, &truths, channels);
+        let ratios = climate.std_ratio.iter().map(|r| r.unwrap_or(f64::NAN)).collect();
+        let percent = |x: Option<f64>| x.map_or(f64::NAN, |x| 100.0 * x);
+        let row = ScoreRow {
+            name: name.to_owned(),
+            one_step_mse: (squares.n_rows() > 0).then(|| squares.mean()),
+            relative_l2_percent: relative.mean().map(|mean| crate::report::RelativeL2 {
+                per_variable: relative.per_variable().into_iter().map(percent).collect(),
+                mean: percent(Some(mean)),
+            }),
+            vpt: if some { THRESHOLDS.into_iter().map(vpt).collect() } else { Vec::new() },
+            error_at: HORIZONS
+                .into_iter()
+                .filter_map(|steps| {
+                    let median = growth.get(steps - 1)?.quartiles.median;
+                    Some(ErrorAt { steps, median })
+                })
+                .collect(),
+            climate_std_ratio: some.then_some(ratios),
+            note: (climate.n_diverged > 0)
+                .then(|| format!("{} of {} rollouts diverged", climate.n_diverged, errors.len())),
+            ..ScoreRow::default()
+        };
+        let growth = ErrorGrowth {
+            name: name.to_owned(),
+            is_baseline: false,
+            steps: growth.iter().map(|g| g.step).collect(),
+            median: growth.iter().map(|g| g.quartiles.median).collect(),
+            q25: growth.iter().map(|g| g.quartiles.lower).collect(),
+            q75: growth.iter().map(|g| g.quartiles.upper).collect(),
+        };
+        Scores { row, growth }
+    }
+}
+
+/// The first forecast row from the end of each history.
+fn first_rows(model: &Model, shape: ForecastShape, histories: &[&[f64]]) -> Vec<Vec<f64>> {
+    let windows: Vec<&[f64]> = histories.iter().map(|h| last_window(h, shape)).collect();
+    forward(model, shape, &windows)
+        .into_iter()
+        .map(|rows| rows[..shape.channels].to_vec())
+        .collect()
+}
+
+fn last_window<'a>(history: &'a [f64], shape: ForecastShape) -> &'a [f64] {
+    &history[history.len() - shape.window * shape.channels..]
+}
+
+/// `[horizon, channels]` after each window.
+fn forward(model: &Model, shape: ForecastShape, windows: &[&[f64]]) -> Vec<Vec<f64>> {
+    let device = Device::default();
+    let ForecastShape { window, horizon, channels } = shape;
+    let mut out = Vec::with_capacity(windows.len());
+    for chunk in windows.chunks(BATCH) {
+        let values: Vec<f64> = chunk.concat();
+        let x = tensor(&values, [chunk.len(), window, channels], &device);
+        let y = model.forward(x).into_data().convert::<f64>();
+        let y = y.try_into_vec::<f64>().expect("converted to f64 above");
+        out.extend(y.chunks_exact(horizon * channels).map(<[f64]>::to_vec));
+    }
+    out
+}
+
+/// Free-running forecasts from every history, side by side.
+pub(crate) fn model_rollouts(
+    model: &Model,
+    shape: ForecastShape,
+    histories: &[&[f64]],
+    steps: usize,
+    mut advance: impl FnMut(usize),
+) -> Rollouts {
+    let width = shape.window * shape.channels;
+    let mut paths: Vec<Vec<f64>> =
+        histories.iter().map(|h| last_window(h, shape).to_vec()).collect();
+    let mut done = 0;
+    while done < steps {
+        let windows: Vec<&[f64]> = paths.iter().map(|p| &p[p.len() - width..]).collect();
+        let next = forward(model, shape, &windows);
+        let rows = shape.horizon.min(steps - done);
+        for (path, next) in paths.iter_mut().zip(next) {
+            path.extend_from_slice(&next[..rows * shape.channels]);
+        }
+        done += rows;
+        advance(done);
+    }
+    paths.into_iter().map(|mut path| path.split_off(width)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::forecasting::part;
+    use crate::run_config::TaskConfig;
+    use regard_data::{Series, SeriesSet};
+
+    fn test_part(lengths: &[usize]) -> Part {
+        let series = lengths
+            .iter()
+            .map(|&n| Series::new("s", (0..n).map(|i| i as f64).collect(), 1))
+            .collect();
+        let set = SeriesSet { columns: vec!["x".to_owned()], series, dt: None };
+        let normalization =
+            Normalization { mean: vec![0.0], std: vec![1.0], increment_std: vec![1.0] };
+        part(&set, &normalization, TaskConfig { window: 3, horizon: 1 })
+    }
+
+    #[test]
+    fn starts_are_spread_over_every_place() {
+        let config = EvaluateConfig { rollouts: 100, steps: 4 };
+        let starts = Starts::spread(&test_part(&[9, 5, 8]), 3, config);
+        // 9 rows hold 3 places (first predicted row 3, 4, 5), 5 none, 8 two.
+        assert_eq!(starts.at, [(0, 3), (0, 4), (0, 5), (2, 3), (2, 4)]);
+        let few = EvaluateConfig { rollouts: 2, steps: 4 };
+        assert_eq!(Starts::spread(&test_part(&[9, 5, 8]), 3, few).at, [(0, 3), (2, 4)]);
+    }
+
+    #[test]
+    fn rollouts_are_cut_to_the_longest_series() {
+        let config = EvaluateConfig { rollouts: 10, steps: 1000 };
+        let starts = Starts::spread(&test_part(&[9, 5]), 3, config);
+        assert_eq!((starts.steps, starts.at), (6, vec![(0, 3)]));
+        assert!(Starts::spread(&test_part(&[3]), 3, config).at.is_empty());
+    }
+}

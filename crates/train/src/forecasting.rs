@@ -1,0 +1,185 @@
+//! From a configuration to normalised series, split, with their windows.
+
+use burn::tensor::{Device, Tensor, TensorData};
+use regard_data::normalize::Normalization;
+use regard_data::simulate::lorenz::{LYAPUNOV, Lorenz, LorenzConfig};
+use regard_data::split::{Split, SplitConfig};
+use regard_data::window::{self, WindowIndex};
+use regard_data::{DataError, Series, SeriesSet, file};
+use regard_nn::model::ForecastShape;
+
+use crate::error::TrainError;
+use crate::report::{DataInfo, SplitInfo};
+use crate::run_config::{DataConfig, RunConfig, TaskConfig};
+
+/// One part of the data in normalised units, with its windows.
+#[derive(Debug, Clone)]
+pub(crate) struct Part {
+    pub(crate) set: SeriesSet,
+    pub(crate) windows: WindowIndex,
+}
+
+/// Everything a forecaster is trained and scored on.
+#[derive(Debug, Clone)]
+pub(crate) struct Forecasting {
+    pub(crate) shape: ForecastShape,
+    pub(crate) train: Part,
+    pub(crate) validation: Part,
+    pub(crate) test: Part,
+    pub(crate) normalization: Normalization,
+    pub(crate) info: DataInfo,
+}
+
+/// Series as read, before splitting.
+pub(crate) struct Source {
+    pub(crate) set: SeriesSet,
+    /// Series that are only scored.
+    pub(crate) test: Option<SeriesSet>,
+    pub(crate) lyapunov_exponent: Option<f64>,
+    pub(crate) description: String,
+}
+
+/// Reads or simulates what the configuration names.
+pub(crate) fn source(config: &RunConfig, origin: &str) -> Result<Source, TrainError> {
+    match &config.data {
+        None => Err(TrainError::NoData { origin: origin.to_owned() }),
+        Some(DataConfig::File(data)) => Ok(Source {
+            set: file::read(&data.path, &data.options)?,
+            test: None,
+            lyapunov_exponent: data.lyapunov_exponent,
+            description: data.path.display().to_string(),
+        }),
+        Some(DataConfig::Lorenz(data)) => {
+            let simulation = &data.simulation;
+            let test = LorenzConfig {
+                n_series: data.test.n_series,
+                n_steps: data.test.n_steps,
+                seed: data.test.seed,
+                ..simulation.clone()
+            };
+            let system = Lorenz {
+                sigma: simulation.sigma,
+                rho: simulation.rho,
+                beta: simulation.beta,
+            };
+            Ok(Source {
+                set: simulation.simulate()?,
+                test: Some(test.simulate()?),
+                // Known for the classical parameters only.
+                lyapunov_exponent: (system == Lorenz::default()).then_some(LYAPUNOV),
+                description: format!(
+                    "Lorenz-63 (σ = {}, ρ = {}, β = {:.4}), RK4 step {}",
+                    system.sigma, system.rho, system.beta, simulation.dt
+                ),
+            })
+        }
+    }
+}
+
+impl Forecasting {
+    /// Reads or simulates, splits and normalises.
+    ///
+    /// # Errors
+    /// If there is no data, it cannot be read, or a part is too short for one window.
+    pub(crate) fn prepare(config: &RunConfig, origin: &str) -> Result<Self, TrainError> {
+        let source = source(config, origin)?;
+        let TaskConfig { window, horizon } = config.task;
+        window::check(&source.set, window, horizon)?;
+        let Split { train, validation, test } =
+            split(&config.split, &source.set, source.test.is_some(), window, horizon)?;
+        let test = source.test.unwrap_or(test);
+        if validation.series.is_empty() || test.series.is_empty() {
+            let (key, value) = if test.series.is_empty() { ("split", "no test part") } else {
+                ("split.validation", "0")
+            };
+            let value = value.to_owned();
+            let expected = "fractions that leave something to validate and to test on";
+            return Err(TrainError::OutOfRange { key, value, expected });
+        }
+        for part in [&train, &validation, &test] {
+            window::check(part, window, horizon)?;
+        }
+        let normalization = Normalization::fit(&train);
+        let channels = train.channels();
+        let shape = ForecastShape { window, horizon, channels };
+        let part = |set: &SeriesSet| part(set, &normalization, config.task);
+        let (train, validation, test) = (part(&train), part(&validation), part(&test));
+        let info = DataInfo {
+            source: source.description,
+            columns: train.set.columns.clone(),
+            dt: train.set.dt,
+            lyapunov_exponent: source.lyapunov_exponent,
+            train: train.info(),
+            validation: validation.info(),
+            test: test.info(),
+        };
+        Ok(Self { shape, train, validation, test, normalization, info })
+    }
+}
+
+/// With series of its own to score, the fractions share the rest.
+fn split(
+    config: &SplitConfig,
+    set: &SeriesSet,
+    has_test: bool,
+    window: usize,
+    horizon: usize,
+) -> Result<Split, DataError> {
+    let whole = |train: f64, validation: f64| {
+        if has_test { (train / (train + validation), validation / (train + validation)) }
+        else { (train, validation) }
+    };
+    let config = match *config {
+        SplitConfig::Series { train, validation, seed } => {
+            let (train, validation) = whole(train, validation);
+            SplitConfig::Series { train, validation, seed }
+        }
+        SplitConfig::Time { train, validation } => {
+            let (train, validation) = whole(train, validation);
+            SplitConfig::Time { train, validation }
+        }
+    };
+    config.split(set, window, horizon)
+}
+
+/// Normalises a set and indexes its windows.
+pub(crate) fn part(set: &SeriesSet, normalization: &Normalization, task: TaskConfig) -> Part {
+    let series = set
+        .series
+        .iter()
+        .map(|s| {
+            Series::new(s.name.clone(), normalization.norm_from_phys(&s.values), s.channels)
+        })
+        .collect();
+    let set = SeriesSet { columns: set.columns.clone(), series, dt: set.dt };
+    let windows = WindowIndex::new(&set.lengths(), task.window, task.horizon);
+    Part { set, windows }
+}
+
+impl Part {
+    pub(crate) fn info(&self) -> SplitInfo {
+        SplitInfo {
+            n_series: self.set.series.len(),
+            n_steps: self.set.n_steps(),
+            n_windows: self.windows.len(),
+        }
+    }
+
+    /// Inputs `[batch, window, channels]` and targets `[batch, horizon, channels]`.
+    pub(crate) fn batch(&self, indices: &[usize], device: &Device) -> [Tensor<3>; 2] {
+        let channels = self.set.channels();
+        let (inputs, targets) = self.windows.gather(&self.set, indices);
+        let n = indices.len();
+        [
+            tensor(&inputs, [n, self.windows.window(), channels], device),
+            tensor(&targets, [n, self.windows.horizon(), channels], device),
+        ]
+    }
+}
+
+/// Host numbers as a tensor in single precision.
+#[expect(clippy::cast_possible_truncation, reason = "models compute in single precision")]
+pub(crate) fn tensor(values: &[f64], shape: [usize; 3], device: &Device) -> Tensor<3> {
+    let values: Vec<f32> = values.iter().map(|&x| x as f32).collect();
+    Tensor::from_data(TensorData::new(values, shape), device)
+}

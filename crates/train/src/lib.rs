@@ -1,0 +1,41 @@
+//! Training, evaluation, checkpoints and reports: a model meets its task.
+//!
+//! The way of a run: [`RunConfig`] → data, split and normalised → [`train`] → model file, scores
+//! beside the [`classical`] baselines, and a [`report`]. [`resume`] goes on where a run stopped,
+//! [`evaluate`] scores it again, [`predict`] continues a user's file, [`compare`] puts several
+//! models into one table.
+
+mod checkpoint;
+pub mod classical;
+mod compare;
+mod error;
+mod evaluate;
+mod fit;
+mod forecasting;
+pub mod metric;
+pub mod model_file;
+mod observer;
+pub mod optimizer;
+pub mod preset;
+pub mod registry;
+pub mod report;
+mod run;
+mod run_config;
+mod run_folder;
+mod run_report;
+pub mod runs;
+mod schedule;
+
+pub use compare::{Comparison, compare};
+pub use error::TrainError;
+pub use fit::FitConfig;
+pub use observer::{Observer, Silent};
+pub use run::{
+    Outcome, PredictRequest, Prediction, TrainOptions, evaluate, make_lorenz, predict, resume,
+    train,
+};
+pub use run_config::{
+    DataConfig, EvaluateConfig, FileData, LorenzData, RunConfig, TaskConfig, TestSeries,
+};
+pub use run_folder::ROOT as RUNS_ROOT;
+pub use schedule::ScheduleConfig;

@@ -1,0 +1,23 @@
+//! Scores of forecasts, in `f64`.
+//!
+//! | module | question | values in | result in |
+//! |---|---|---|---|
+//! | [`one_step`] | how far off is the next row? | normalised | normalised, squared |
+//! | [`relative_l2`] | … compared with its size? | physical | 1, shown in percent |
+//! | [`normalized_error`] | how far off is a rollout at each step? | normalised | 1 |
+//! | [`error_growth`] | … over many rollouts? | the above | 1 |
+//! | [`valid_prediction_time`] | for how long is a rollout useful? | the above | [`TimeScale`] |
+//! | [`climate`] | does a long rollout look like the system? | any | as the values |
+//!
+//! Only predicted steps are scored, never the rows that a forecast was given. A forecast that is
+//! NaN or infinite is never dropped in silence: it counts as an infinite error or is counted.
+//!
+//! [`TimeScale`]: valid_prediction_time::TimeScale
+
+pub mod climate;
+pub mod error_growth;
+pub mod normalized_error;
+pub mod one_step;
+pub mod quartiles;
+pub mod relative_l2;
+pub mod valid_prediction_time;

@@ -1,0 +1,277 @@
+//! The model file: parameters and everything needed to forecast, in one safetensors file.
+//!
+//! Parameters are stored under their path in the module. The file's metadata has one key,
+//! `regard`, with a [`ModelCard`] as JSON: one key, because safetensors does not fix the order of
+//! several, and equal runs must give equal bytes.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
+
+use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
+use burn::tensor::{Device, Tensor, TensorData};
+use regard_data::normalize::Normalization;
+use regard_nn::model::{ForecastShape, Model, ModelConfig};
+use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use serde::{Deserialize, Serialize};
+
+use crate::error::TrainError;
+use crate::report::file::write_atomically;
+
+/// Version of [`ModelCard`]; a file of another version is refused.
+const VERSION: u32 = 1;
+/// The metadata key.
+const KEY: &str = "regard";
+
+/// What a model file says beside its parameters.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ModelCard {
+    /// Version of this format.
+    pub version: u32,
+    /// The model's configuration.
+    pub model: ModelConfig,
+    /// Window, horizon, channels.
+    pub shape: ForecastShape,
+    /// Names of the channels, in order.
+    pub columns: Vec<String>,
+    /// Time between rows, in the unit of the data, if known.
+    pub dt: Option<f64>,
+    /// Statistics of the training part.
+    pub normalization: Normalization,
+}
+
+impl ModelCard {
+    /// A card of the current version.
+    #[must_use]
+    pub fn new(
+        model: ModelConfig,
+        shape: ForecastShape,
+        columns: Vec<String>,
+        dt: Option<f64>,
+        normalization: Normalization,
+    ) -> Self {
+        Self { version: VERSION, model, shape, columns, dt, normalization }
+    }
+}
+
+/// Named host copies of tensors, in a fixed order.
+pub(crate) type Parameters = BTreeMap<String, (Vec<usize>, Vec<f32>)>;
+
+/// Copies the parameters of a module to the host.
+pub(crate) fn parameters<M: Module>(module: &M) -> Parameters {
+    struct Collect {
+        path: Vec<String>,
+        found: Parameters,
+    }
+    impl ModuleVisitor for Collect {
+        fn enter_module(&mut self, name: &str, _: &str) {
+            self.path.push(name.to_owned());
+        }
+        fn exit_module(&mut self, _: &str, _: &str) {
+            self.path.pop();
+        }
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+            let data = param.val().to_data();
+            let shape = data.shape().to_vec();
+            self.found.insert(self.path.join("."), (shape, host(data)));
+        }
+    }
+    let mut collect = Collect { path: Vec::new(), found: Parameters::new() };
+    module.visit(&mut collect);
+    collect.found
+}
+
+pub(crate) fn host(data: TensorData) -> Vec<f32> {
+    data.convert::<f32>().try_into_vec::<f32>().expect("converted to f32 above")
+}
+
+/// Puts parameters into a module of the same structure.
+///
+/// # Errors
+/// What is missing, superfluous or of another shape.
+pub(crate) fn with_parameters<M: Module>(
+    module: M,
+    mut parameters: Parameters,
+) -> Result<M, String> {
+    struct Replace<'a> {
+        path: Vec<String>,
+        from: &'a mut Parameters,
+        problem: Option<String>,
+    }
+    impl ModuleMapper for Replace<'_> {
+        fn enter_module(&mut self, name: &str, _: &str) {
+            self.path.push(name.to_owned());
+        }
+        fn exit_module(&mut self, _: &str, _: &str) {
+            self.path.pop();
+        }
+        fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+            let name = self.path.join(".");
+            let (id, tensor, mapper) = param.consume();
+            let wanted = tensor.dims();
+            let tensor = match self.from.remove(&name) {
+                None => {
+                    self.problem.get_or_insert(format!("parameter {name} is missing"));
+                    tensor
+                }
+                Some((shape, _)) if shape != wanted => {
+                    self.problem.get_or_insert(format!(
+                        "parameter {name} has shape {shape:?}, the configuration asks for {wanted:?}"
+                    ));
+                    tensor
+                }
+                Some((_, values)) => {
+                    let data = TensorData::new(values, wanted);
+                    let tracked = tensor.is_require_grad();
+                    let tensor = Tensor::from_data(data, (&tensor.device(), tensor.dtype()));
+                    if tracked { tensor.require_grad() } else { tensor }
+                }
+            };
+            Param::from_mapped_value(id, tensor, mapper)
+        }
+    }
+    let mut replace = Replace { path: Vec::new(), from: &mut parameters, problem: None };
+    let module = module.map(&mut replace);
+    if let Some(problem) = replace.problem {
+        return Err(problem);
+    }
+    match parameters.keys().next() {
+        Some(name) => Err(format!("the model has no parameter {name}")),
+        None => Ok(module),
+    }
+}
+
+/// Serializes named arrays with one JSON document as metadata.
+pub(crate) fn to_bytes(tensors: &Parameters, metadata: String) -> Vec<u8> {
+    let bytes: Vec<(&String, &Vec<usize>, Vec<u8>)> = tensors
+        .iter()
+        .map(|(name, (shape, values))| {
+            (name, shape, values.iter().flat_map(|x| x.to_le_bytes()).collect())
+        })
+        .collect();
+    let views = bytes.iter().map(|(name, shape, data)| {
+        let view = TensorView::new(Dtype::F32, shape.to_vec(), data)
+            .expect("the data has as many bytes as the shape says");
+        (name.as_str(), view)
+    });
+    let metadata = HashMap::from([(KEY.to_owned(), metadata)]);
+    safetensors::serialize(views, Some(metadata)).expect("names are unique and sizes agree")
+}
+
+/// Reads what [`to_bytes`] wrote.
+pub(crate) fn from_bytes(file: &Path, bytes: &[u8]) -> Result<(Parameters, String), TrainError> {
+    let error = |problem: String| TrainError::ModelFile { file: file.to_owned(), problem };
+    let broken = |e: safetensors::SafeTensorError| {
+        error(format!(
+            "not a complete safetensors file of {} bytes ({e}); copy it again, or train anew",
+            bytes.len()
+        ))
+    };
+    let (_, header) = SafeTensors::read_metadata(bytes).map_err(broken)?;
+    let tensors = SafeTensors::deserialize(bytes).map_err(broken)?;
+    let metadata = header
+        .metadata()
+        .as_ref()
+        .and_then(|m| m.get(KEY))
+        .ok_or_else(|| error(format!("no \"{KEY}\" metadata; it was not written by regard")))?;
+    let mut found = Parameters::new();
+    for (name, view) in tensors.tensors() {
+        if view.dtype() != Dtype::F32 {
+            return Err(error(format!("{name} has type {:?}, expected F32", view.dtype())));
+        }
+        let values = view.data().as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b));
+        found.insert(name, (view.shape().to_vec(), values.collect()));
+    }
+    Ok((found, metadata.clone()))
+}
+
+/// Writes a model and its card; the file is complete or absent.
+///
+/// # Errors
+/// [`TrainError::Io`].
+///
+/// # Panics
+/// Never: the card has a JSON form.
+pub fn save(file: &Path, model: &Model, card: &ModelCard) -> Result<(), TrainError> {
+    let card = serde_json::to_string(card).expect("a card has a JSON form");
+    let bytes = to_bytes(&parameters(model), card);
+    write_atomically(file, &bytes).map_err(TrainError::io("write", file))
+}
+
+/// Reads a model and its card.
+///
+/// # Errors
+/// [`TrainError::Io`], or [`TrainError::ModelFile`] if the file is cut short, of another program
+/// or version, or its parameters do not fit its configuration.
+pub fn load(file: &Path, device: &Device) -> Result<(Model, ModelCard), TrainError> {
+    let bytes = std::fs::read(file).map_err(TrainError::io("read", file))?;
+    let (parameters, metadata) = from_bytes(file, &bytes)?;
+    let error = |problem| TrainError::ModelFile { file: file.to_owned(), problem };
+    let card: ModelCard = serde_json::from_str(&metadata)
+        .map_err(|e| error(format!("its description cannot be read ({e}); train anew")))?;
+    if card.version != VERSION {
+        return Err(error(format!(
+            "model format {}, this program reads format {VERSION}",
+            card.version
+        )));
+    }
+    let model = card.model.init(card.shape, &card.normalization.increment_std, device)?;
+    let model = with_parameters(model, parameters).map_err(error)?;
+    Ok((model, card))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::run_config::RunConfig;
+
+    fn model() -> (Model, ModelCard) {
+        let config = RunConfig::load("lorenz", &[]).unwrap();
+        let shape = ForecastShape { window: 8, horizon: 1, channels: 3 };
+        let normalization =
+            Normalization { mean: vec![0.0; 3], std: vec![1.0; 3], increment_std: vec![0.1; 3] };
+        let device = Device::default();
+        device.seed(1);
+        let model = config.model.init(shape, &[0.1; 3], &device).unwrap();
+        let columns = ["x", "y", "z"].map(String::from).to_vec();
+        (model, ModelCard::new(config.model, shape, columns, Some(0.01), normalization))
+    }
+
+    #[test]
+    fn what_is_saved_loads_bit_equal() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("model.safetensors");
+        let (model, card) = model();
+        save(&file, &model, &card).unwrap();
+        let (read, read_card) = load(&file, &Device::default()).unwrap();
+        assert_eq!(parameters(&read), parameters(&model));
+        assert_eq!(read_card, card);
+        let again = folder.path().join("again.safetensors");
+        save(&again, &read, &read_card).unwrap();
+        assert_eq!(std::fs::read(&file).unwrap(), std::fs::read(&again).unwrap());
+    }
+
+    #[test]
+    fn a_file_cut_short_says_so() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("model.safetensors");
+        let (model, card) = model();
+        save(&file, &model, &card).unwrap();
+        let bytes = std::fs::read(&file).unwrap();
+        for keep in [0, 5, 100, bytes.len() - 1] {
+            std::fs::write(&file, &bytes[..keep]).unwrap();
+            let message = load(&file, &Device::default()).unwrap_err().to_string();
+            assert!(message.contains(&format!("file of {keep} bytes")), "{message}");
+        }
+    }
+
+    #[test]
+    fn parameters_of_another_shape_are_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("model.safetensors");
+        let (model, mut card) = model();
+        card.shape.window = 9;
+        save(&file, &model, &card).unwrap();
+        let message = load(&file, &Device::default()).unwrap_err().to_string();
+        assert!(message.contains("the configuration asks for"), "{message}");
+    }
+}

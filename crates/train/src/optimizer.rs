@@ -1,0 +1,266 @@
+//! Adam over all parameters of a module, with clipping by the norm of the whole gradient.
+//!
+//! ```text
+//! ‖g‖ = √(Σ over all parameters of g²)      g ← g · min(1, clip_norm / ‖g‖)
+//! ```
+//!
+//! The moments are kept under the path of their parameter, so that a checkpoint of one process
+//! continues in another.
+
+use std::collections::BTreeMap;
+
+use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
+use burn::tensor::{Device, Gradients, Tensor, TensorData};
+use regard_kernels::adam::{AdamState, AdamStep, adam, sum_of_squares};
+use serde::{Deserialize, Serialize};
+
+use crate::error::TrainError;
+use crate::model_file::{Parameters, host};
+
+/// The optimizer and its constants.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum OptimizerConfig {
+    /// Adam.
+    Adam {
+        /// Learning rate before the schedule.
+        #[serde(default = "learning_rate")]
+        learning_rate: f64,
+        /// Keeps the denominator away from zero.
+        #[serde(default = "eps")]
+        eps: f64,
+    },
+    /// Adam with decoupled weight decay.
+    AdamW {
+        /// Learning rate before the schedule.
+        #[serde(default = "learning_rate")]
+        learning_rate: f64,
+        /// Keeps the denominator away from zero.
+        #[serde(default = "eps")]
+        eps: f64,
+        /// Fraction of each parameter removed per unit of learning rate.
+        #[serde(default = "weight_decay")]
+        weight_decay: f64,
+    },
+}
+
+fn learning_rate() -> f64 {
+    1e-3
+}
+
+fn eps() -> f64 {
+    1e-8
+}
+
+fn weight_decay() -> f64 {
+    1e-2
+}
+
+impl Default for OptimizerConfig {
+    fn default() -> Self {
+        Self::Adam { learning_rate: learning_rate(), eps: eps() }
+    }
+}
+
+impl OptimizerConfig {
+    /// Learning rate before the schedule.
+    #[must_use]
+    pub fn learning_rate(&self) -> f64 {
+        match *self {
+            Self::Adam { learning_rate, .. } | Self::AdamW { learning_rate, .. } => learning_rate,
+        }
+    }
+
+    pub(crate) fn check(&self) -> Result<(), TrainError> {
+        let (eps, weight_decay) = match *self {
+            Self::Adam { eps, .. } => (eps, 0.0),
+            Self::AdamW { eps, weight_decay, .. } => (eps, weight_decay),
+        };
+        let rate = self.learning_rate();
+        let error = |key, value: f64, expected| {
+            Err(TrainError::OutOfRange { key, value: value.to_string(), expected })
+        };
+        if !(rate > 0.0 && rate.is_finite()) {
+            return error("fit.optimizer.learning_rate", rate, "a positive number");
+        }
+        if !(eps > 0.0 && eps.is_finite()) {
+            return error("fit.optimizer.eps", eps, "a positive number");
+        }
+        if !(weight_decay >= 0.0 && weight_decay.is_finite()) {
+            return error("fit.optimizer.weight_decay", weight_decay, "zero or a positive number");
+        }
+        Ok(())
+    }
+
+    fn step(&self, learning_rate: f64, step: u64, grad_scale: f64) -> AdamStep {
+        let (eps, weight_decay) = match *self {
+            Self::Adam { eps, .. } => (eps, 0.0),
+            Self::AdamW { eps, weight_decay, .. } => (eps, weight_decay),
+        };
+        // The betas of the paper, which every published configuration here uses.
+        AdamStep { learning_rate, beta_1: 0.9, beta_2: 0.999, eps, weight_decay, step, grad_scale }
+    }
+}
+
+/// The moments of every parameter and the number of steps taken.
+#[derive(Debug, Clone)]
+pub struct Optimizer {
+    config: OptimizerConfig,
+    clip_norm: Option<f64>,
+    /// Steps taken.
+    pub(crate) steps: u64,
+    moments: BTreeMap<String, Moments>,
+}
+
+/// Mean and mean square of one parameter's gradients, flat.
+#[derive(Debug, Clone)]
+struct Moments {
+    mean: Tensor<1>,
+    square: Tensor<1>,
+}
+
+impl Optimizer {
+    /// An optimizer that has taken no step.
+    #[must_use]
+    pub fn new(config: OptimizerConfig, clip_norm: Option<f64>) -> Self {
+        Self { config, clip_norm, steps: 0, moments: BTreeMap::new() }
+    }
+
+    /// One step down the gradient, with the learning rate of this step.
+    #[must_use]
+    pub fn step<M: Module>(
+        &mut self,
+        module: M,
+        grads: &Gradients,
+        learning_rate: f64,
+    ) -> M {
+        self.steps += 1;
+        let scale = self.clip_norm.map_or(1.0, |limit| {
+            let norm = gradient_norm(&module, grads);
+            if norm > limit { limit / norm } else { 1.0 }
+        });
+        let step = self.config.step(learning_rate, self.steps, scale);
+        module.map(&mut Apply { path: Vec::new(), moments: &mut self.moments, grads, step })
+    }
+
+    /// Copies the moments to the host, under `mean.` and `square.`.
+    pub(crate) fn to_host(&self, to: &mut Parameters) {
+        for (name, moments) in &self.moments {
+            for (kind, x) in [("mean", &moments.mean), ("square", &moments.square)] {
+                let values = host(x.to_data());
+                to.insert(format!("{kind}.{name}"), (vec![values.len()], values));
+            }
+        }
+    }
+
+    /// Takes what [`Optimizer::to_host`] wrote out of `from`.
+    pub(crate) fn from_host(&mut self, from: &mut Parameters, device: &Device) {
+        let names: Vec<String> =
+            from.keys().filter_map(|k| k.strip_prefix("mean.").map(str::to_owned)).collect();
+        let mut take = |kind: &str, name: &str| {
+            let (shape, values) = from.remove(&format!("{kind}.{name}"))?;
+            Some(Tensor::<1>::from_data(TensorData::new(values, shape), device))
+        };
+        for name in names {
+            if let (Some(mean), Some(square)) = (take("mean", &name), take("square", &name)) {
+                self.moments.insert(name, Moments { mean, square });
+            }
+        }
+    }
+}
+
+struct Apply<'a> {
+    path: Vec<String>,
+    moments: &'a mut BTreeMap<String, Moments>,
+    grads: &'a Gradients,
+    step: AdamStep,
+}
+
+impl ModuleMapper for Apply<'_> {
+    fn enter_module(&mut self, name: &str, _: &str) {
+        self.path.push(name.to_owned());
+    }
+
+    fn exit_module(&mut self, _: &str, _: &str) {
+        self.path.pop();
+    }
+
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        let (id, tensor, mapper) = param.consume();
+        let Some(grad) = tensor.grad(self.grads) else {
+            return Param::from_mapped_value(id, tensor, mapper);
+        };
+        let shape = tensor.dims();
+        let n: usize = shape.iter().product();
+        let name = self.path.join(".");
+        let moments = self.moments.remove(&name).unwrap_or_else(|| {
+            let zeros = Tensor::zeros([n], (&grad.device(), grad.dtype()));
+            Moments { mean: zeros.clone(), square: zeros }
+        });
+        let param = tensor.inner().reshape([n]);
+        let state = AdamState { param, mean: moments.mean, square: moments.square };
+        let AdamState { param, mean, square } = adam(state, grad.reshape([n]), &self.step);
+        self.moments.insert(name, Moments { mean, square });
+        let tensor = Tensor::from_inner(param.reshape(shape)).require_grad();
+        Param::from_mapped_value(id, tensor, mapper)
+    }
+}
+
+/// `√Σ g²` over all parameters, summed in `f64`.
+fn gradient_norm<M: Module>(module: &M, grads: &Gradients) -> f64 {
+    struct Norm<'a> {
+        grads: &'a Gradients,
+        sum: f64,
+    }
+    impl ModuleVisitor for Norm<'_> {
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+            if let Some(grad) = param.val().grad(self.grads) {
+                self.sum += sum_of_squares(&grad);
+            }
+        }
+    }
+    let mut norm = Norm { grads, sum: 0.0 };
+    module.visit(&mut norm);
+    norm.sum.sqrt()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use burn::tensor::Distribution;
+
+    #[derive(Module, Debug)]
+    struct Line {
+        slope: Param<Tensor<1>>,
+    }
+
+    fn fitted(clip_norm: Option<f64>, steps: u64) -> f64 {
+        let device = Device::default().autodiff();
+        device.seed(3);
+        let mut line =
+            Line { slope: Param::from_tensor(Tensor::random([1], Distribution::Default, &device)) };
+        let config = OptimizerConfig::Adam { learning_rate: 0.1, eps: 1e-8 };
+        let mut optimizer = Optimizer::new(config, clip_norm);
+        for _ in 0..steps {
+            let loss = (line.slope.val() - 5.0).square().sum();
+            let grads = loss.backward();
+            line = optimizer.step(line, &grads, 0.1);
+        }
+        f64::from(host(line.slope.val().to_data())[0])
+    }
+
+    #[test]
+    fn finds_the_minimum_of_a_parabola_with_and_without_clipping() {
+        assert!((fitted(None, 400) - 5.0).abs() < 1e-3);
+        assert!((fitted(Some(0.5), 400) - 5.0).abs() < 1e-3);
+    }
+
+    #[test]
+    fn constants_out_of_range_are_named() {
+        let config = OptimizerConfig::Adam { learning_rate: -1.0, eps: 1e-8 };
+        assert_eq!(
+            config.check().unwrap_err().to_string(),
+            "fit.optimizer.learning_rate = -1: expected a positive number"
+        );
+    }
+}

@@ -1,0 +1,115 @@
+//! Names of models on the command line; an exhaustive match, no globals.
+
+use regard_nn::mechanism::{
+    AlphaInit, EasyConfig, EasyForm, MechanismConfig, SoftmaxConfig,
+};
+use regard_nn::model::baseline::LstmConfig;
+use regard_nn::model::{ForecasterConfig, ModelConfig, Readout};
+
+use crate::error::TrainError;
+
+/// Names that [`model`] knows.
+pub const MODELS: &[&str] = &["easy", "easy-left", "softmax", "lstm"];
+
+/// The model called `name`, of about the size of `like` and with its read-out.
+///
+/// A mechanism takes the place of the mechanism in the encoder of `like`. An LSTM gets twice the
+/// width of the encoder and as many layers.
+///
+/// # Errors
+/// [`TrainError::UnknownModel`], with the nearest name.
+pub fn model(name: &str, like: &ModelConfig) -> Result<ModelConfig, TrainError> {
+    let base = encoder_like(like);
+    let n_heads = match &base.mechanism {
+        MechanismConfig::Softmax(c) => c.n_heads,
+        MechanismConfig::Easy(c) => c.n_heads,
+    };
+    let easy = |form| MechanismConfig::Easy(EasyConfig { n_heads, form, init: AlphaInit::Stacked });
+    let mechanism = match name {
+        "easy" => easy(EasyForm::Right),
+        "easy-left" => easy(EasyForm::Left),
+        "softmax" => MechanismConfig::Softmax(SoftmaxConfig { n_heads, causal: false }),
+        "lstm" => {
+            return Ok(ModelConfig::Lstm(match like {
+                ModelConfig::Lstm(lstm) => lstm.clone(),
+                ModelConfig::Forecaster(f) => LstmConfig {
+                    d_hidden: 2 * f.d_model,
+                    n_layers: f.n_layers,
+                    readout: f.readout,
+                },
+            }));
+        }
+        _ => {
+            return Err(TrainError::UnknownModel {
+                name: name.to_owned(),
+                known: MODELS.iter().map(ToString::to_string).collect(),
+            });
+        }
+    };
+    Ok(ModelConfig::Forecaster(ForecasterConfig { mechanism, ..base }))
+}
+
+/// Name of a model in tables: its mechanism, or its kind.
+#[must_use]
+pub fn name_of(model: &ModelConfig) -> &'static str {
+    match model {
+        ModelConfig::Lstm(_) => "lstm",
+        ModelConfig::Forecaster(f) => match &f.mechanism {
+            MechanismConfig::Softmax(_) => "softmax",
+            MechanismConfig::Easy(c) => match c.form {
+                EasyForm::Right => "easy",
+                EasyForm::Left => "easy-left",
+            },
+        },
+    }
+}
+
+/// What the output of a model stands for.
+#[must_use]
+pub fn readout_of(model: &ModelConfig) -> Readout {
+    match model {
+        ModelConfig::Lstm(c) => c.readout,
+        ModelConfig::Forecaster(c) => c.readout,
+    }
+}
+
+fn encoder_like(model: &ModelConfig) -> ForecasterConfig {
+    match model {
+        ModelConfig::Forecaster(f) => f.clone(),
+        ModelConfig::Lstm(c) => ForecasterConfig {
+            d_model: (c.d_hidden / 2).next_multiple_of(4),
+            d_ff: c.d_hidden.next_multiple_of(2),
+            n_layers: c.n_layers,
+            readout: c.readout,
+            mechanism: MechanismConfig::Easy(EasyConfig {
+                n_heads: 4,
+                form: EasyForm::Right,
+                init: AlphaInit::Stacked,
+            }),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::run_config::RunConfig;
+
+    #[test]
+    fn every_name_gives_a_model_of_that_name() {
+        let like = RunConfig::load("lorenz", &[]).unwrap().model;
+        for name in MODELS {
+            assert_eq!(name_of(&model(name, &like).unwrap()), *name);
+        }
+    }
+
+    #[test]
+    fn an_unknown_model_gets_the_nearest_name() {
+        let like = RunConfig::default().model;
+        assert_eq!(
+            model("softmx", &like).unwrap_err().to_string(),
+            "no model is called \"softmx\" (did you mean \"softmax\"?); \
+             models: easy, easy-left, softmax, lstm"
+        );
+    }
+}

@@ -1,0 +1,13 @@
+//! `report.html`: one file, no network, no scripts, for a phone and a wide screen, light and dark.
+
+mod comparison;
+mod notes;
+mod page;
+mod run;
+mod settings;
+mod table;
+#[cfg(test)]
+mod testing;
+
+pub use comparison::render_comparison;
+pub use run::render;

@@ -1,0 +1,33 @@
+//! What a run leaves for people and programs: `report.json`, `report.html` and tables for the terminal.
+//!
+//! [`Report`] is the whole content; everything else here only shows it. Its serde form is
+//! `report.json`. [`html`] renders one run or a comparison of runs as a single file without network
+//! access or scripts, [`text`] the same scores as plain tables.
+//!
+//! Rules that hold everywhere: a figure that was not computed is `None` (or NaN inside a curve) and
+//! shown as `–`, never as 0; every name that came from outside is escaped where it is written.
+
+pub mod file;
+pub mod html;
+pub mod text;
+
+mod comparison;
+mod format;
+mod json;
+mod markup;
+mod nullable;
+mod plot;
+mod rollout;
+mod schema;
+mod score;
+mod score_table;
+#[cfg(test)]
+mod synthetic;
+
+pub use json::ReportError;
+pub use rollout::{ErrorGrowth, PhasePortrait, RolloutExample, RolloutPlots, ValidUntil};
+pub use schema::{
+    DataInfo, EpochRow, ModelInfo, Report, RunInfo, ScoreMatrix, ScoreMeaning, SplitInfo,
+    TrainingInfo,
+};
+pub use score::{ErrorAt, RelativeL2, ScoreRow, VptRow};

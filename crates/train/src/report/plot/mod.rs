@@ -1,0 +1,29 @@
+//! Plots as inline SVG, drawn by hand.
+//!
+//! Every plot is drawn for a given width in CSS pixels, so that its text has the size of the page's
+//! text on a phone and on a wide screen alike; the page shows the drawing that fits. Colours come
+//! from classes of the page's style sheet, which knows light and dark. A value that is missing
+//! breaks its line; a value outside the axes is clipped.
+
+mod chart;
+mod colour;
+mod forecast;
+mod frame;
+mod growth;
+mod heat_map;
+mod path;
+mod phase;
+mod scale;
+mod score_matrix;
+mod space_time;
+mod training;
+
+pub(super) use chart::Look;
+pub(super) use colour::style_sheet;
+pub(super) use forecast::{MAX_VARIABLES, forecast};
+pub(super) use growth::{Growth, error_growth};
+pub(super) use heat_map::MAX_CELLS;
+pub(super) use phase::phase_portrait;
+pub(super) use score_matrix::{ScoreColours, score_colour_bar, score_matrix};
+pub(super) use space_time::{MAX_STEPS, space_time};
+pub(super) use training::{LossCurve, training_curves, validation_curves};

@@ -1,0 +1,83 @@
+//! Loss against epoch.
+
+use super::super::markup::Markup;
+use super::super::schema::TrainingInfo;
+use super::chart::{Chart, Line, Look, Mark};
+use super::scale::Scale;
+
+/// Height of the frame, in CSS pixels.
+const HEIGHT: f64 = 220.0;
+
+/// The validation losses of one run among several.
+pub(in super::super) struct LossCurve<'a> {
+    /// Name in the legend; empty for none.
+    pub(in super::super) name: String,
+    /// Colour and stroke.
+    pub(in super::super) look: Look,
+    /// The training.
+    pub(in super::super) training: &'a TrainingInfo,
+}
+
+/// Training and validation loss of one run on a logarithmic axis, with the epoch that was kept.
+pub(in super::super) fn training_curves(training: &TrainingInfo, width: f64) -> Markup {
+    let losses = |name: &str, colour, loss: fn(&super::super::EpochRow) -> Option<f64>| {
+        let y: Vec<f64> = training.curve.iter().map(|row| loss(row).unwrap_or(f64::NAN)).collect();
+        let look = Look { colour, is_dashed: colour == 0 };
+        Line { name: name.to_string(), look, x: epochs(training), y }
+    };
+    let mut lines = vec![
+        losses("training", 0, |row| Some(row.train_loss)),
+        losses("validation", 1, |row| row.validation_loss),
+    ];
+    lines.retain(|line| line.y.iter().any(|loss| loss.is_finite()));
+    let best = Mark::Vertical {
+        x: training.best_epoch as f64,
+        label: format!("epoch {} kept", training.best_epoch),
+    };
+    let description = format!(
+        "Mean squared error against epoch, {} epochs; the weights of epoch {} were kept.",
+        training.epochs, training.best_epoch
+    );
+    chart("Training", &description, lines, vec![best]).draw(width, HEIGHT)
+}
+
+/// Validation losses of several runs.
+pub(in super::super) fn validation_curves(curves: &[LossCurve<'_>], width: f64) -> Markup {
+    let lines = curves
+        .iter()
+        .map(|curve| {
+            let rows = &curve.training.curve;
+            Line {
+                name: curve.name.clone(),
+                look: curve.look,
+                x: epochs(curve.training),
+                y: rows.iter().map(|row| row.validation_loss.unwrap_or(f64::NAN)).collect(),
+            }
+        })
+        .collect();
+    let description = "Validation loss of every run against epoch.";
+    chart("Training", description, lines, Vec::new()).draw(width, HEIGHT)
+}
+
+fn chart<'a>(
+    title: &'a str,
+    description: &'a str,
+    lines: Vec<Line>,
+    marks: Vec<Mark>,
+) -> Chart<'a> {
+    let losses = lines.iter().flat_map(|line| line.y.iter().copied());
+    let epochs = lines.iter().flat_map(|line| line.x.iter().copied());
+    Chart {
+        title,
+        description,
+        x: (Scale::linear(epochs), "epoch"),
+        y: (Scale::log(losses), "mean squared error, standardised units"),
+        lines,
+        bands: Vec::new(),
+        marks,
+    }
+}
+
+fn epochs(training: &TrainingInfo) -> Vec<f64> {
+    training.curve.iter().map(|row| row.epoch as f64).collect()
+}

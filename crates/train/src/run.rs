@@ -1,0 +1,335 @@
+//! Whole runs: train, resume, evaluate, predict.
+
+use std::path::{Path, PathBuf};
+
+use burn::module::Module;
+use burn::tensor::Device;
+use regard_data::file::{self, ReadOptions};
+use regard_data::simulate::lorenz::LorenzConfig;
+use regard_data::{Series, SeriesSet, window};
+
+use crate::checkpoint::Progress;
+use crate::error::TrainError;
+use crate::evaluate::{Rollouts, Scorer, Starts, model_rollouts};
+use crate::fit::{Fitted, fit};
+use crate::forecasting::{Forecasting, part};
+use crate::model_file::{self, ModelCard};
+use crate::observer::Observer;
+use crate::report::Report;
+use crate::run_config::{DataConfig, RunConfig};
+use crate::run_folder::RunFolder;
+use crate::run_report;
+
+/// How a run is named and where it goes.
+#[derive(Debug, Clone, Default)]
+pub struct TrainOptions {
+    /// Preset or stem of the configuration file.
+    pub name: String,
+    /// The run folder; `runs/DATE-NAME` by default.
+    pub out: Option<PathBuf>,
+    /// The command line, for the report.
+    pub command: String,
+}
+
+/// A finished run.
+#[derive(Debug)]
+pub struct Outcome {
+    /// Its folder.
+    pub folder: PathBuf,
+    /// Its report, also in the folder.
+    pub report: Report,
+}
+
+/// What to forecast, and where to write it.
+#[derive(Debug, Clone)]
+pub struct PredictRequest {
+    /// File whose last rows are continued.
+    pub input: PathBuf,
+    /// Rows to forecast for each series.
+    pub horizon: usize,
+    /// File to write; its extension chooses the format.
+    pub output: PathBuf,
+}
+
+/// What was forecast.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Prediction {
+    /// Series continued.
+    pub n_series: usize,
+    /// Names of the channels.
+    pub columns: Vec<String>,
+    /// Rows forecast for each series.
+    pub horizon: usize,
+}
+
+/// Trains, scores and reports; everything ends up in one folder.
+///
+/// Wrong input is found before the folder is made.
+///
+/// # Errors
+/// [`TrainError`] for wrong input; [`TrainError::Interrupted`] when the observer asked to stop.
+pub fn train(
+    config: &RunConfig,
+    options: &TrainOptions,
+    observer: &mut dyn Observer,
+) -> Result<Outcome, TrainError> {
+    let mut config = config.clone();
+    make_absolute(&mut config)?;
+    observer.phase("preparing data", None);
+    let data = Forecasting::prepare(&config, &options.name)?;
+    check_model(&config, &data)?;
+    let folder = RunFolder::create(options.out.as_deref(), &options.name)?;
+    let result = folder
+        .write_config(&config)
+        .and_then(|()| finish(&config, &data, &folder, &options.name, &options.command, observer));
+    if result.is_err() {
+        folder.remove_if_useless();
+    }
+    result
+}
+
+/// Continues a run that was stopped; a finished run is returned as it is.
+///
+/// The model is byte for byte the one of an uninterrupted run.
+///
+/// # Errors
+/// As [`train`]; [`TrainError::RunFolder`] if there is no run in the folder.
+pub fn resume(run: &Path, observer: &mut dyn Observer) -> Result<Outcome, TrainError> {
+    let folder = RunFolder::open(run)?;
+    if let Some(report) = folder.report()? {
+        observer.note("this run is finished; nothing to resume");
+        return Ok(Outcome { folder: folder.path().to_owned(), report });
+    }
+    let config = folder.config()?;
+    observer.phase("preparing data", None);
+    let name = folder.name();
+    let data = Forecasting::prepare(&config, &name)?;
+    let command = format!("regard train --resume {}", folder.path().display());
+    finish(&config, &data, &folder, &name, &command, observer)
+}
+
+fn finish(
+    config: &RunConfig,
+    data: &Forecasting,
+    folder: &RunFolder,
+    name: &str,
+    command: &str,
+    observer: &mut dyn Observer,
+) -> Result<Outcome, TrainError> {
+    let label = crate::registry::name_of(&config.model);
+    let batches = data.train.windows.len().div_ceil(config.fit.batch_size);
+    observer.phase(
+        &format!("training {label}, seed {}", config.seed),
+        Some((batches * config.fit.epochs) as u64),
+    );
+    let device = Device::default().autodiff();
+    device.seed(config.seed);
+    let model = config.model.init(data.shape, &data.normalization.increment_std, &device)?;
+    let Fitted { model, progress } =
+        fit(model, data, &config.fit, config.seed, folder, observer)?;
+    let card = ModelCard::new(
+        config.model.clone(),
+        data.shape,
+        data.info.columns.clone(),
+        data.info.dt,
+        data.normalization.clone(),
+    );
+    model_file::save(&folder.model(), &model, &card)?;
+    let (mut report, predictions) = scored(config, data, &model, &progress, observer)?;
+    report.run = run_report::run_info(config, name, folder, command);
+    if let Some(predictions) = predictions {
+        file::write(&folder.predictions(), &predictions)?;
+    }
+    folder.write_report(&report)?;
+    folder.remove_checkpoint();
+    Ok(Outcome { folder: folder.path().to_owned(), report })
+}
+
+/// Scores a saved run again: on its own test part, or on all of another file.
+///
+/// # Errors
+/// [`TrainError`] if the run, its data or the file cannot be read, or the columns differ.
+pub fn evaluate(
+    run: &Path,
+    data: Option<&Path>,
+    observer: &mut dyn Observer,
+) -> Result<Report, TrainError> {
+    let folder = RunFolder::open(run)?;
+    let config = folder.config()?;
+    let (model, card) = model_file::load(&folder.model(), &Device::default())?;
+    observer.phase("preparing data", None);
+    let mut prepared = Forecasting::prepare(&config, &folder.name())?;
+    if let Some(path) = data {
+        let set = read_like(&config, &card, path)?;
+        window::check(&set, card.shape.window, card.shape.horizon)?;
+        prepared.test = part(&set, &card.normalization, config.task);
+        prepared.info.test = prepared.test.info();
+        prepared.info.source = format!("{} (trained on {})", path.display(), prepared.info.source);
+        prepared.info.dt = set.dt.or(prepared.info.dt);
+    }
+    let earlier = folder.report()?;
+    let (mut report, _) = scored(&config, &prepared, &model, &Progress::default(), observer)?;
+    if let Some(earlier) = earlier {
+        report.training = earlier.training;
+        report.run = earlier.run;
+        if let (Some(new), Some(old)) = (report.scores.first_mut(), earlier.scores.first()) {
+            new.seconds_per_epoch = old.seconds_per_epoch;
+        }
+    } else {
+        report.run = run_report::run_info(&config, &folder.name(), &folder, "");
+    }
+    Ok(report)
+}
+
+/// Continues every series of a file.
+///
+/// # Errors
+/// [`TrainError`] if the run or the file cannot be read, the columns are not those of the model,
+/// a series is shorter than a window, or the result cannot be written.
+pub fn predict(run: &Path, request: &PredictRequest) -> Result<Prediction, TrainError> {
+    let folder = RunFolder::open(run)?;
+    let config = folder.config()?;
+    let (model, card) = model_file::load(&folder.model(), &Device::default())?;
+    if request.horizon == 0 {
+        return Err(TrainError::OutOfRange {
+            key: "horizon",
+            value: "0".to_owned(),
+            expected: "at least 1",
+        });
+    }
+    let set = read_like(&config, &card, &request.input)?;
+    window::check_inputs(&set, card.shape.window)?;
+    let normalized: Vec<Vec<f64>> =
+        set.series.iter().map(|s| card.normalization.norm_from_phys(&s.values)).collect();
+    let histories: Vec<&[f64]> = normalized.iter().map(Vec::as_slice).collect();
+    let rollouts = model_rollouts(&model, card.shape, &histories, request.horizon, |_| ());
+    let series = set
+        .series
+        .iter()
+        .zip(rollouts)
+        .map(|(s, r)| {
+            Series::new(s.name.clone(), card.normalization.phys_from_norm(&r), s.channels)
+        })
+        .collect();
+    let forecast = SeriesSet { columns: set.columns, series, dt: set.dt };
+    file::write(&request.output, &forecast)?;
+    Ok(Prediction {
+        n_series: forecast.series.len(),
+        columns: forecast.columns,
+        horizon: request.horizon,
+    })
+}
+
+/// Simulates Lorenz-63 trajectories into a file.
+///
+/// # Errors
+/// [`TrainError::Data`] if a parameter is out of range or the file cannot be written.
+pub fn make_lorenz(config: &LorenzConfig, out: &Path) -> Result<(), TrainError> {
+    Ok(file::write(out, &config.simulate()?)?)
+}
+
+/// Builds the model once without using it: its configuration is checked against the data.
+fn check_model(config: &RunConfig, data: &Forecasting) -> Result<(), TrainError> {
+    let increment_std = &data.normalization.increment_std;
+    config.model.init(data.shape, increment_std, &Device::default())?;
+    Ok(())
+}
+
+/// A saved configuration must find its file from any folder.
+fn make_absolute(config: &mut RunConfig) -> Result<(), TrainError> {
+    if let Some(DataConfig::File(data)) = &mut config.data {
+        data.path = std::path::absolute(&data.path)
+            .map_err(TrainError::io("find", &data.path.clone()))?;
+    }
+    Ok(())
+}
+
+/// Reads a file as the run's own data was read; its columns must be those of the model.
+fn read_like(
+    config: &RunConfig,
+    card: &ModelCard,
+    path: &Path,
+) -> Result<SeriesSet, TrainError> {
+    let options = match &config.data {
+        Some(DataConfig::File(data)) => data.options.clone(),
+        _ => ReadOptions::default(),
+    };
+    let set = file::read(path, &ReadOptions { columns: None, ..options.clone() })?;
+    if set.columns == card.columns {
+        return Ok(set);
+    }
+    let chosen = card.columns.iter().all(|c| set.columns.contains(c));
+    let set = if chosen {
+        file::read(path, &ReadOptions { columns: Some(card.columns.clone()), ..options })?
+    } else {
+        set
+    };
+    set.check_columns(&card.columns)?;
+    Ok(set)
+}
+
+/// Scores model and baselines; everything of the report but how the run is called.
+fn scored(
+    config: &RunConfig,
+    data: &Forecasting,
+    model: &regard_nn::model::Model,
+    progress: &Progress,
+    observer: &mut dyn Observer,
+) -> Result<(Report, Option<SeriesSet>), TrainError> {
+    observer.phase("fitting baselines", None);
+    let baselines = run_report::baselines(config, data);
+    let history = baselines
+        .iter()
+        .filter_map(|b| b.method.as_ref().ok().map(|m| m.window()))
+        .fold(data.shape.window, usize::max);
+    let scale = run_report::time_scale(&data.info);
+    // A baseline that needs more history than the test series have must not cost the model its
+    // rollouts.
+    let shortest = data.test.set.lengths().into_iter().min().unwrap_or(0);
+    let history = if history < shortest { history } else { data.shape.window };
+    let scorer = Scorer::new(&data.test, &data.normalization, scale, history, config.evaluate);
+    observer.phase("scoring", None);
+    let model = model.valid();
+    let (mut scores, rollouts) = scorer.model(&model, data.shape, observer);
+    run_report::complete_model_row(&mut scores, config, data, progress);
+    let mut all = vec![scores];
+    for baseline in baselines {
+        observer.phase(&format!("scoring {}", baseline.name), None);
+        all.push(run_report::baseline_scores(&scorer, baseline, history));
+    }
+    let report = run_report::report(config, data, &model, progress, &scorer, all, &rollouts);
+    let predictions = predictions(data, &scorer.starts, &scorer, &rollouts);
+    Ok((report, predictions))
+}
+
+/// Forecast and truth of every rollout, in physical units.
+fn predictions(
+    data: &Forecasting,
+    starts: &Starts,
+    scorer: &Scorer<'_>,
+    rollouts: &Rollouts,
+) -> Option<SeriesSet> {
+    let channels = data.shape.channels;
+    let columns: Vec<String> = data
+        .info
+        .columns
+        .iter()
+        .cloned()
+        .chain(data.info.columns.iter().map(|c| format!("{c}_true")))
+        .collect();
+    let series: Vec<Series> = rollouts
+        .iter()
+        .zip(scorer.truths())
+        .zip(&starts.at)
+        .map(|((pred, truth), (series, first))| {
+            let pred = data.normalization.phys_from_norm(pred);
+            let truth = data.normalization.phys_from_norm(truth);
+            let rows = pred.chunks_exact(channels).zip(truth.chunks_exact(channels));
+            let values = rows.flat_map(|(p, t)| p.iter().chain(t).copied()).collect();
+            let name = format!("{} from row {first}", data.test.set.series[*series].name);
+            Series::new(name, values, 2 * channels)
+        })
+        .collect();
+    let finite = series.iter().all(|s| s.values.iter().all(|x| x.is_finite()));
+    (!series.is_empty() && finite).then(|| SeriesSet { columns, series, dt: data.info.dt })
+}

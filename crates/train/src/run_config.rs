@@ -1,0 +1,396 @@
+//! The one file that describes a run; it is saved with the run.
+//!
+//! Every key has a default but the data, so a file of three lines is a valid configuration.
+//! `--set section.key=value` changes one key of a file or preset before it is checked.
+
+use std::path::{Path, PathBuf};
+
+use regard_data::file::ReadOptions;
+use regard_data::simulate::lorenz::LorenzConfig;
+use regard_data::split::SplitConfig;
+use regard_nn::mechanism::{AlphaInit, EasyConfig, EasyForm, MechanismConfig};
+use regard_nn::model::{ForecasterConfig, ModelConfig, Readout};
+use serde::{Deserialize, Serialize};
+
+use crate::classical::BaselinesConfig;
+use crate::error::{TrainError, nearest};
+use crate::fit::FitConfig;
+use crate::preset;
+
+/// A whole run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RunConfig {
+    /// Heading of the report.
+    pub title: String,
+    /// Seed of the parameters and of the order of batches.
+    pub seed: u64,
+    /// Where the numbers come from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub data: Option<DataConfig>,
+    /// Which part trains, validates, and is scored.
+    pub split: SplitConfig,
+    /// What is forecast from what.
+    pub task: TaskConfig,
+    /// The model.
+    pub model: ModelConfig,
+    /// How it is trained.
+    pub fit: FitConfig,
+    /// How it is scored.
+    pub evaluate: EvaluateConfig,
+    /// Methods without gradients beside it; by default with as many lags as the window.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub baselines: Option<BaselinesConfig>,
+}
+
+/// Where the numbers come from.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "source", rename_all = "kebab-case")]
+pub enum DataConfig {
+    /// Simulated Lorenz-63 trajectories.
+    Lorenz(LorenzData),
+    /// A table or array on disk.
+    File(FileData),
+}
+
+/// Simulated trajectories to learn from, and others to score.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LorenzData {
+    /// Trajectories to train and validate on; the keys stand in `[data]` itself.
+    #[serde(flatten)]
+    pub simulation: LorenzConfig,
+    /// Trajectories to score; same system and time step.
+    pub test: TestSeries,
+}
+
+/// How many trajectories to score, and from which seed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TestSeries {
+    /// Number of trajectories.
+    pub n_series: usize,
+    /// Steps of each.
+    pub n_steps: usize,
+    /// Seed of the initial states; must differ from that of the training series.
+    pub seed: u64,
+}
+
+/// A file, and how to read it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct FileData {
+    /// CSV, TSV, Parquet, NPZ or NPY.
+    pub path: PathBuf,
+    /// Largest Lyapunov exponent per unit of time, if known: the unit of valid prediction times.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lyapunov_exponent: Option<f64>,
+    /// Columns, id column, array, missing values; the keys stand in `[data]` itself.
+    #[serde(flatten)]
+    pub options: ReadOptions,
+}
+
+/// What is forecast from what.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TaskConfig {
+    /// Steps given.
+    pub window: usize,
+    /// Steps forecast at once.
+    pub horizon: usize,
+}
+
+/// How a model is scored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct EvaluateConfig {
+    /// Free-running forecasts, from starts spread evenly over the test part.
+    pub rollouts: usize,
+    /// Steps of each; fewer if the test series are shorter.
+    pub steps: usize,
+}
+
+impl Default for TestSeries {
+    fn default() -> Self {
+        Self { n_series: 25, n_steps: 2500, seed: 2 }
+    }
+}
+
+impl Default for TaskConfig {
+    fn default() -> Self {
+        Self { window: 32, horizon: 1 }
+    }
+}
+
+impl Default for EvaluateConfig {
+    fn default() -> Self {
+        Self { rollouts: 100, steps: 500 }
+    }
+}
+
+impl Default for RunConfig {
+    fn default() -> Self {
+        Self {
+            title: "Forecast".to_owned(),
+            seed: 0,
+            data: None,
+            split: SplitConfig::Time { train: 0.7, validation: 0.15 },
+            task: TaskConfig::default(),
+            model: ModelConfig::Forecaster(ForecasterConfig {
+                d_model: 64,
+                d_ff: 128,
+                n_layers: 2,
+                readout: Readout::Increment,
+                mechanism: easy(4),
+            }),
+            fit: FitConfig::default(),
+            evaluate: EvaluateConfig::default(),
+            baselines: None,
+        }
+    }
+}
+
+fn easy(n_heads: usize) -> MechanismConfig {
+    MechanismConfig::Easy(EasyConfig {
+        n_heads,
+        form: EasyForm::Right,
+        init: AlphaInit::Stacked,
+    })
+}
+
+/// Keys of `[data]` for each source; flattened sections cannot refuse unknown keys themselves.
+const LORENZ_KEYS: &[&str] =
+    &["source", "n_series", "n_steps", "dt", "burn_in", "seed", "sigma", "rho", "beta", "test"];
+const FILE_KEYS: &[&str] = &[
+    "source", "path", "lyapunov_exponent", "columns", "id_column", "time_column", "array",
+    "missing",
+];
+
+impl RunConfig {
+    /// Reads a preset or a file, changes the keys in `set` (`"fit.epochs=3"`), and checks it.
+    ///
+    /// A path inside the file is relative to the file.
+    ///
+    /// # Errors
+    /// [`TrainError::UnknownPreset`], [`TrainError::Config`] with line and key,
+    /// [`TrainError::OutOfRange`].
+    pub fn load(spec: &str, set: &[String]) -> Result<Self, TrainError> {
+        let path = Path::new(spec);
+        let is_file = path.extension().is_some_and(|e| e == "toml") || path.is_file();
+        let (origin, text) = if is_file {
+            let text = std::fs::read_to_string(path).map_err(TrainError::io("read", path))?;
+            (spec.to_owned(), text)
+        } else {
+            (format!("preset {spec}"), preset::find(spec)?.toml.to_owned())
+        };
+        let mut config = Self::parse(&origin, &text, set)?;
+        if let Some(DataConfig::File(file)) = &mut config.data
+            && file.path.is_relative()
+            && let Some(folder) = path.parent().filter(|_| is_file)
+        {
+            file.path = folder.join(&file.path);
+        }
+        Ok(config)
+    }
+
+    /// Parses the text of a configuration.
+    ///
+    /// # Errors
+    /// As [`RunConfig::load`]; messages begin with `origin`.
+    pub fn parse(origin: &str, text: &str, set: &[String]) -> Result<Self, TrainError> {
+        let error = |origin: &str, e: &toml::de::Error| TrainError::Config {
+            origin: origin.to_owned(),
+            message: with_nearest_key(e.to_string().trim_end()),
+        };
+        let mut table: toml::Table = toml::from_str(text).map_err(|e| error(origin, &e))?;
+        check_data_keys(origin, &table)?;
+        // Parsed from the text first: only so do messages know the line.
+        let config: Self = toml::from_str(text).map_err(|e| error(origin, &e))?;
+        let mut config = if set.is_empty() { config } else {
+            for argument in set {
+                set_key(&mut table, argument)?;
+                let origin = format!("--set {argument}");
+                check_data_keys(&origin, &table)?;
+                Self::deserialize(table.clone()).map_err(|e| error(&origin, &e))?;
+            }
+            Self::deserialize(table).map_err(|e| error("--set", &e))?
+        };
+        config.fit.check()?;
+        config.check()?;
+        if config.title.is_empty() {
+            config.title = origin.to_owned();
+        }
+        Ok(config)
+    }
+
+    /// The complete configuration as a file.
+    ///
+    /// # Panics
+    /// Never: every field has a TOML form.
+    #[must_use]
+    pub fn to_toml(&self) -> String {
+        toml::to_string_pretty(self).expect("every field of the configuration has a TOML form")
+    }
+
+    /// Takes the numbers from a file instead; keys of a file source stay.
+    pub fn use_data_file(&mut self, path: &Path) {
+        let path = path.to_owned();
+        if let Some(DataConfig::File(file)) = &mut self.data {
+            file.path = path;
+            return;
+        }
+        let file = FileData { path, lyapunov_exponent: None, options: ReadOptions::default() };
+        self.data = Some(DataConfig::File(file));
+    }
+
+    /// Replaces the model by another of about the same size: a mechanism in the same encoder, or
+    /// an LSTM of twice the width.
+    ///
+    /// # Errors
+    /// [`TrainError::UnknownModel`], with the nearest name.
+    pub fn use_model(&mut self, name: &str) -> Result<(), TrainError> {
+        self.model = crate::registry::model(name, &self.model)?;
+        Ok(())
+    }
+
+    fn check(&self) -> Result<(), TrainError> {
+        let positive = |key, value: usize| {
+            if value > 0 {
+                return Ok(());
+            }
+            Err(TrainError::OutOfRange { key, value: value.to_string(), expected: "at least 1" })
+        };
+        positive("task.window", self.task.window)?;
+        positive("task.horizon", self.task.horizon)?;
+        positive("evaluate.rollouts", self.evaluate.rollouts)?;
+        positive("evaluate.steps", self.evaluate.steps)?;
+        if let Some(DataConfig::Lorenz(data)) = &self.data
+            && data.test.seed == data.simulation.seed
+        {
+            return Err(TrainError::OutOfRange {
+                key: "data.test.seed",
+                value: data.test.seed.to_string(),
+                expected: "another seed than data.seed, so that no series is both trained on and scored",
+            });
+        }
+        Ok(())
+    }
+}
+
+/// Refuses unknown keys of `[data]`, and a missing `source`.
+fn check_data_keys(origin: &str, table: &toml::Table) -> Result<(), TrainError> {
+    let Some(data) = table.get("data") else { return Ok(()) };
+    let error = |message| Err(TrainError::Config { origin: origin.to_owned(), message });
+    let Some(data) = data.as_table() else {
+        return error("data is not a section; write [data] and its keys below".to_owned());
+    };
+    let known = match data.get("source").and_then(toml::Value::as_str) {
+        Some("lorenz") => LORENZ_KEYS,
+        Some("file") => FILE_KEYS,
+        Some(other) => {
+            return error(format!(
+                "data.source = \"{other}\"{}; known: \"lorenz\", \"file\"",
+                nearest(other, &["lorenz", "file"])
+            ));
+        }
+        None => return error("data.source is missing; use \"lorenz\" or \"file\"".to_owned()),
+    };
+    for key in data.keys() {
+        if !known.contains(&key.as_str()) {
+            return error(format!(
+                "unknown key \"data.{key}\"{}; known: {}",
+                nearest(key, known),
+                known.join(", ")
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// Appends the nearest known key to serde's message about an unknown one.
+fn with_nearest_key(message: &str) -> String {
+    let Some(rest) = message.split("unknown field `").nth(1) else { return message.to_owned() };
+    let mut quoted = rest.split('`').step_by(2);
+    let Some(found) = quoted.next() else { return message.to_owned() };
+    let known: Vec<&str> = rest.split('`').skip(2).step_by(2).collect();
+    let hint = nearest(found, &known);
+    if hint.is_empty() { message.to_owned() } else { format!("{message}{hint}") }
+}
+
+/// Sets one dotted key: `section.key=value`, the value in TOML or a bare word.
+fn set_key(table: &mut toml::Table, argument: &str) -> Result<(), TrainError> {
+    let error = |message: &str| TrainError::Config {
+        origin: format!("--set {argument}"),
+        message: message.to_owned(),
+    };
+    let (path, text) = argument
+        .split_once('=')
+        .ok_or_else(|| error("expected key=value, as in fit.epochs=10"))?;
+    let (path, text) = (path.trim(), text.trim());
+    let value = toml::from_str::<toml::Table>(&format!("value = {text}"))
+        .ok()
+        .and_then(|mut t| t.remove("value"))
+        .unwrap_or_else(|| toml::Value::String(text.to_owned()));
+    let mut keys: Vec<&str> = path.split('.').collect();
+    let last = keys.pop().filter(|k| !k.is_empty()).ok_or_else(|| error("the key is empty"))?;
+    let mut section = table;
+    for key in keys {
+        let next = section
+            .entry(key.to_owned())
+            .or_insert_with(|| toml::Value::Table(toml::Table::new()));
+        section = next
+            .as_table_mut()
+            .ok_or_else(|| error(&format!("{key} is a value, not a section")))?;
+    }
+    section.insert(last.to_owned(), value);
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn message(text: &str, set: &[&str]) -> String {
+        let set: Vec<String> = set.iter().map(ToString::to_string).collect();
+        RunConfig::parse("my.toml", text, &set).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn a_file_of_three_lines_is_enough() {
+        let text = "[data]\nsource = \"file\"\npath = \"a.csv\"\n";
+        let config = RunConfig::parse("my.toml", text, &[]).unwrap();
+        assert_eq!(config.task.window, 32);
+    }
+
+    #[test]
+    fn what_is_written_reads_back() {
+        for preset in preset::all() {
+            let config = RunConfig::load(preset.name, &[]).unwrap();
+            assert_eq!(RunConfig::parse("run.toml", &config.to_toml(), &[]).unwrap(), config);
+        }
+    }
+
+    #[test]
+    fn set_changes_one_key() {
+        let set = ["fit.epochs=3".to_owned(), "model.mechanism.form=left".to_owned()];
+        let config = RunConfig::load("lorenz", &set).unwrap();
+        assert_eq!(config.fit.epochs, 3);
+        let ModelConfig::Forecaster(model) = config.model else { panic!("a forecaster") };
+        let MechanismConfig::Easy(easy) = model.mechanism else { panic!("easy") };
+        assert_eq!(easy.form, EasyForm::Left);
+    }
+
+    #[test]
+    fn unknown_keys_are_named_with_line_and_nearest_key() {
+        let text = message("[fit]\nepoch = 3\n", &[]);
+        assert!(text.starts_with("my.toml: TOML parse error at line 2"), "{text}");
+        assert!(text.ends_with("(did you mean \"epochs\"?)"), "{text}");
+        let text = message("", &["fit.epoch=3"]);
+        assert!(text.starts_with("--set fit.epoch=3: unknown field `epoch`"), "{text}");
+        let text = message("[data]\nsource = \"lorenz\"\nn_step = 3\n", &[]);
+        assert!(text.contains("\"data.n_step\" (did you mean \"n_steps\"?)"), "{text}");
+    }
+
+    #[test]
+    fn values_out_of_range_are_named() {
+        assert_eq!(message("[task]\nwindow = 0\n", &[]), "task.window = 0: expected at least 1");
+    }
+}

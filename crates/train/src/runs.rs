@@ -1,0 +1,89 @@
+//! The runs in a folder.
+
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use crate::error::TrainError;
+use crate::report::Report;
+use crate::run_folder::RunFolder;
+
+/// One line about a run.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct RunSummary {
+    /// Name of its folder.
+    pub name: String,
+    /// Its folder.
+    pub folder: PathBuf,
+    /// When its report was written; empty for an unfinished run.
+    pub created: String,
+    /// `"done"` or `"unfinished"`.
+    pub state: &'static str,
+    /// Mechanism or kind of its model.
+    pub model: String,
+    /// Mean squared one-step error on the test part, normalised units.
+    pub one_step_mse: Option<f64>,
+    /// Median valid prediction time at threshold 0.4.
+    pub vpt_median_04: Option<f64>,
+}
+
+/// All about a run.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct RunDetail {
+    /// The line about it.
+    pub summary: RunSummary,
+    /// Its configuration.
+    pub config_toml: String,
+    /// Its report, if it is finished.
+    pub report: Option<Report>,
+}
+
+/// All runs below `root`, by name, also those inside comparisons.
+///
+/// # Errors
+/// [`TrainError::Io`] if the folder cannot be read; a missing folder holds no runs.
+pub fn list(root: &Path) -> Result<Vec<RunSummary>, TrainError> {
+    let mut found = Vec::new();
+    if root.is_dir() {
+        collect(root, 2, &mut found)?;
+    }
+    found.sort_by(|a, b| a.folder.cmp(&b.folder));
+    Ok(found)
+}
+
+/// One run.
+///
+/// # Errors
+/// [`TrainError::RunFolder`] if there is none in the folder; errors of its files.
+pub fn show(run: &Path) -> Result<RunDetail, TrainError> {
+    let folder = RunFolder::open(run)?;
+    let report = folder.report()?;
+    let config_toml = folder.config_text()?;
+    let model = crate::registry::name_of(&folder.config()?.model).to_owned();
+    let score = report.as_ref().and_then(|r| r.scores.first());
+    let summary = RunSummary {
+        name: folder.name(),
+        folder: folder.path().to_owned(),
+        created: report.as_ref().map_or_else(String::new, |r| r.run.created.clone()),
+        state: if report.is_some() { "done" } else { "unfinished" },
+        model,
+        one_step_mse: score.and_then(|s| s.one_step_mse),
+        vpt_median_04: score.and_then(|s| {
+            s.vpt.iter().find(|v| (v.threshold - 0.4).abs() < 1e-9).map(|v| v.median)
+        }),
+    };
+    Ok(RunDetail { summary, config_toml, report })
+}
+
+fn collect(folder: &Path, depth: usize, to: &mut Vec<RunSummary>) -> Result<(), TrainError> {
+    let entries = std::fs::read_dir(folder).map_err(TrainError::io("read", folder))?;
+    for entry in entries {
+        let path = entry.map_err(TrainError::io("read", folder))?.path();
+        if path.join("run.toml").is_file() {
+            to.push(show(&path)?.summary);
+        } else if path.is_dir() && depth > 1 {
+            collect(&path, depth - 1, to)?;
+        }
+    }
+    Ok(())
+}
