@@ -9,7 +9,7 @@ use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::thread;
-use std::time::Duration;
+use std::time::Instant;
 
 use sandbox::Sandbox;
 
@@ -67,7 +67,7 @@ fn sandbox() -> Sandbox {
 }
 
 /// Starts a training and waits until it has written the line of its `epochs`-th epoch.
-fn start(sandbox: &Sandbox, arguments: &str, epochs: u64) -> Child {
+fn start(sandbox: &Sandbox, arguments: &str, epochs: u32) -> Child {
     let mut command = sandbox.command(arguments);
     let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
     let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
@@ -80,10 +80,10 @@ fn start(sandbox: &Sandbox, arguments: &str, epochs: u64) -> Child {
     child
 }
 
-/// A small generator of numbers for the moments of the cuts (Knuth's MMIX constants).
-fn next(state: &mut u64, below: u64) -> u64 {
+/// A small generator of numbers below a bound, for the moments of the cuts (Knuth's MMIX).
+fn next(state: &mut u64, below: u32) -> u32 {
     *state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-    (*state >> 33) % below
+    u32::try_from(*state >> 33).expect("31 bits are left") % below
 }
 
 #[test]
@@ -105,17 +105,19 @@ fn one_seed_gives_the_same_bytes_with_one_and_with_two_threads() {
 #[test]
 fn a_run_killed_five_times_ends_in_the_same_bytes() {
     let sandbox = sandbox();
+    let started = Instant::now();
     sandbox.regard("train long.toml --out whole").success();
+    let epoch = started.elapsed() / 24;
 
     let mut random = 20;
     for kill in 0..5 {
         let arguments =
             if kill == 0 { "train long.toml --out cut" } else { "train --resume cut" };
-        // At most three epochs in each life and a moment more leave some for the last one; the
-        // first life has at least one, so that there is a run to resume.
+        // At most three epochs in each life and a part of one more leave some for the last one;
+        // the first life has at least one, so that there is a run to resume.
         let epochs = if kill == 0 { 1 } else { next(&mut random, 4) };
         let mut child = start(&sandbox, arguments, epochs);
-        thread::sleep(Duration::from_millis(next(&mut random, 100)));
+        thread::sleep(epoch * next(&mut random, 100) / 100);
         assert!(child.try_wait().unwrap().is_none(), "kill {kill} comes too late");
         child.kill().unwrap();
         child.wait().unwrap();

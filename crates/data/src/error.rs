@@ -44,7 +44,9 @@ pub enum DataError {
         known: String,
     },
     /// A file of zero bytes, or of blank lines only.
-    #[error("{file} is empty, expected a header line with column names, then one row per time step")]
+    #[error(
+        "{file} is empty, expected a header line with column names, then one row per time step"
+    )]
     EmptyFile {
         /// The file.
         file: PathBuf,
@@ -167,21 +169,14 @@ pub enum DataError {
     },
     /// A gap, a repetition or a step back in the time column.
     #[error(
-        "{cell}: time goes from {before} to {after}, a step of {found}, expected {expected}; \
-         complete or resample the data (to take the rows as equally spaced, rename the column and \
-         list the channels under data.columns)"
+        "{cell}: {step}; complete or resample the data (to take the rows as equally spaced, \
+         rename the column and list the channels under data.columns)"
     )]
     UnevenTime {
-        /// Where the later of the two times stands.
+        /// Where the later of two times stands.
         cell: Cell,
-        /// The time before.
-        before: String,
-        /// The time found.
-        after: String,
         /// The step between them.
-        found: f64,
-        /// The usual step, the median, in words.
-        expected: String,
+        step: Box<TimeStep>,
     },
     /// Two series of one file with different time steps.
     #[error(
@@ -390,9 +385,7 @@ pub enum DataError {
         expected: &'static str,
     },
     /// A simulation that left the finite numbers.
-    #[error(
-        "the simulation of {system} is not finite after {step} steps of dt = {dt}; lower dt"
-    )]
+    #[error("the simulation of {system} is not finite after {step} steps of dt = {dt}; lower dt")]
     Diverged {
         /// The system.
         system: &'static str,
@@ -430,6 +423,19 @@ pub enum Position {
     },
 }
 
+/// A step in time that is not the usual one.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TimeStep {
+    /// The time before.
+    pub before: String,
+    /// The time after.
+    pub after: String,
+    /// The step between them; seconds for dates.
+    pub found: f64,
+    /// The usual step, the median.
+    pub usual: f64,
+}
+
 /// A name that a file does not have, and the names it has.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UnknownName {
@@ -462,6 +468,18 @@ impl UnknownName {
     }
 }
 
+impl fmt::Display for TimeStep {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { before, after, found, usual } = self;
+        write!(f, "time goes from {before} to {after}, a step of {found}, expected ")?;
+        if *usual > 0.0 {
+            write!(f, "equal steps of {usual}")
+        } else {
+            write!(f, "increasing times")
+        }
+    }
+}
+
 impl fmt::Display for Cell {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}, {}, column {:?}", self.file.display(), self.position, self.column)
@@ -481,11 +499,11 @@ impl fmt::Display for Position {
 /// The names, the first few of many.
 fn listing(names: &[String]) -> String {
     const SHOWN: usize = 12;
-    let mut text = names.iter().take(SHOWN).map(String::as_str).collect::<Vec<_>>().join(", ");
-    if names.len() > SHOWN {
-        text.push_str(&format!(", … ({} in all)", names.len()));
+    let shown = names.iter().take(SHOWN).map(String::as_str).collect::<Vec<_>>().join(", ");
+    match names.len() {
+        0..=SHOWN => shown,
+        many => format!("{shown}, … ({many} in all)"),
     }
-    text
 }
 
 #[cfg(test)]

@@ -17,5 +17,5 @@ pub mod window;
 mod error;
 mod series;
 
-pub use error::{Cell, DataError, Position};
+pub use error::{Cell, DataError, Position, TimeStep, UnknownName};
 pub use series::{Series, SeriesSet};

@@ -12,6 +12,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::SeriesSet;
 
+/// A channel whose deviation is this part of the largest one, or less, counts as constant.
+///
+/// A field that symmetry keeps at zero varies by rounding alone, about `1e-14` of its neighbours;
+/// scaled up to deviation 1 it would be noise that no model can learn.
+const NEGLIGIBLE: f64 = 1e-12;
+
 /// Per channel: what takes physical values to mean 0 and deviation 1, and back.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -33,21 +39,16 @@ impl Normalization {
     #[must_use]
     pub fn fit(set: &SeriesSet) -> Self {
         assert!(set.n_steps() > 0, "statistics need at least one time step");
+        let channels: Vec<_> = (0..set.channels()).map(|c| Moments::measure(set, c)).collect();
+        let largest = channels.iter().fold(0.0, |largest: f64, channel| largest.max(channel.std));
         let mut fitted = Self { mean: vec![], std: vec![], increment_std: vec![] };
-        for channel in 0..set.channels() {
-            let column = |values: &'_ [f64]| -> Vec<f64> {
-                values.iter().skip(channel).step_by(set.channels()).copied().collect()
+        for Moments { mean, std, increment_std, rounding } in channels {
+            let is_constant = std <= rounding.max(NEGLIGIBLE * largest);
+            let (std, increment_std) = match (is_constant, increment_std <= rounding) {
+                (true, _) => (1.0, 1.0),
+                (false, true) => (std, 1.0),
+                (false, false) => (std, increment_std / std),
             };
-            let columns: Vec<_> = set.series.iter().map(|series| column(&series.values)).collect();
-            let values = columns.concat();
-            let largest = values.iter().fold(0.0_f64, |largest, x| largest.max(x.abs()));
-            let (mean, std) = moments(&values, largest);
-            let norm = |x: f64| (x - mean) / std;
-            let steps = |x: &Vec<f64>| -> Vec<f64> {
-                x.windows(2).map(|pair| norm(pair[1]) - norm(pair[0])).collect()
-            };
-            let increments: Vec<f64> = columns.iter().flat_map(steps).collect();
-            let (_, increment_std) = moments(&increments, largest / std);
             fitted.mean.push(mean);
             fitted.std.push(std);
             fitted.increment_std.push(increment_std);
@@ -87,15 +88,38 @@ impl Normalization {
     }
 }
 
-/// Mean and standard deviation; a deviation that is mere rounding of values as large as `scale`
-/// counts as 1.
-fn moments(values: &[f64], scale: f64) -> (f64, f64) {
-    let Some(&shift) = values.first() else { return (0.0, 1.0) };
+/// Statistics of one channel in its own unit.
+struct Moments {
+    mean: f64,
+    std: f64,
+    increment_std: f64,
+    /// A deviation that rounding alone can cause.
+    rounding: f64,
+}
+
+impl Moments {
+    fn measure(set: &SeriesSet, channel: usize) -> Self {
+        let mut values = Vec::with_capacity(set.n_steps());
+        let mut increments = Vec::with_capacity(set.n_steps());
+        for series in &set.series {
+            let column = series.values.iter().skip(channel).step_by(series.channels);
+            increments.extend(column.clone().zip(column.clone().skip(1)).map(|(x, next)| next - x));
+            values.extend(column);
+        }
+        let (mean, std) = mean_and_std(&values);
+        let (_, increment_std) = mean_and_std(&increments);
+        let largest = values.iter().fold(0.0_f64, |largest, x| largest.max(x.abs()));
+        Self { mean, std, increment_std, rounding: 8.0 * f64::EPSILON * largest }
+    }
+}
+
+fn mean_and_std(values: &[f64]) -> (f64, f64) {
+    let Some(&shift) = values.first() else { return (0.0, 0.0) };
     let n = values.len() as f64;
     // Shifted by one of them, the mean of equal values is exact.
     let mean = shift + values.iter().map(|x| x - shift).sum::<f64>() / n;
-    let std = (values.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / n).sqrt();
-    (mean, if std <= 8.0 * f64::EPSILON * scale { 1.0 } else { std })
+    let variance = values.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / n;
+    (mean, variance.sqrt())
 }
 
 #[cfg(test)]
@@ -115,11 +139,10 @@ mod tests {
     fn statistics_are_those_of_the_definition() {
         // First channel 1 3 | 5 7: mean 4, variance (9 + 1 + 1 + 9)/4 = 5, steps 2 and 2.
         // Second channel 0 4 | 0 0: mean 1, variance (1 + 9 + 1 + 1)/4 = 3, steps 4 and 0.
-        let fitted =
-            Normalization::fit(&set(2, &[&[1.0, 0.0, 3.0, 4.0], &[5.0, 0.0, 7.0, 0.0]]));
+        let fitted = Normalization::fit(&set(2, &[&[1.0, 0.0, 3.0, 4.0], &[5.0, 0.0, 7.0, 0.0]]));
         assert_eq!(fitted.mean, [4.0, 1.0]);
         assert_eq!(fitted.std, [5.0_f64.sqrt(), 3.0_f64.sqrt()]);
-        assert_eq!(fitted.increment_std[0], 1.0); // equal steps
+        assert_eq!(fitted.increment_std[..1], [1.0]); // equal steps
         assert!((fitted.increment_std[1] - 2.0 / 3.0_f64.sqrt()).abs() < 1e-15);
     }
 
@@ -140,6 +163,15 @@ mod tests {
         let values: Vec<f64> = (0..1000).map(|t| 1e6 + 1e-3 * f64::from(t).sin()).collect();
         let fitted = Normalization::fit(&set(1, &[&values]));
         assert!((fitted.std[0] * 1e3 - 0.5_f64.sqrt()).abs() < 1e-3, "{}", fitted.std[0]);
+    }
+
+    #[test]
+    fn rounding_beside_a_signal_is_constant() {
+        let wave = |t: i32| f64::from(t).sin();
+        let rows = |small: f64| (0..99).flat_map(move |t| [wave(t), small * wave(t)]).collect();
+        let std = |rows: Vec<f64>| Normalization::fit(&set(2, &[&rows])).std;
+        assert_eq!(std(rows(1e-13))[1..], [1.0]);
+        assert!((std(rows(1e-11))[1] * 1e11 - 0.5_f64.sqrt()).abs() < 0.01);
     }
 
     #[test]

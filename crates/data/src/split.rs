@@ -294,10 +294,9 @@ mod tests {
             for (part, set) in [&split.train, &split.validation, &split.test].iter().enumerate() {
                 for series in &set.series {
                     prop_assert!(series.steps() >= window + horizon);
-                    for step in 0..steps {
+                    for (step, part_of) in part_of.iter_mut().enumerate() {
                         if series.values.contains(&(step as f64)) {
-                            prop_assert_eq!(part_of[step], None);
-                            part_of[step] = Some(part);
+                            prop_assert_eq!(part_of.replace(part), None);
                         }
                     }
                 }

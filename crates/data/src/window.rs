@@ -10,7 +10,7 @@
 
 use std::iter::once;
 
-use crate::{DataError, SeriesSet};
+use crate::{DataError, Series, SeriesSet};
 
 /// Number of windows in series of the given lengths.
 #[must_use]
@@ -60,7 +60,7 @@ pub(crate) fn too_short(
     let longest = set.series.iter().max_by_key(|series| series.steps());
     DataError::TooShort {
         series: longest.map_or_else(String::new, |series| series.name.clone()),
-        steps: longest.map_or(0, |series| series.steps()),
+        steps: longest.map_or(0, Series::steps),
         needed,
         reason,
         window,
@@ -183,7 +183,6 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::Series;
 
     /// Values tell where they come from: series, step and channel in the digits.
     fn set(lengths: &[usize]) -> SeriesSet {

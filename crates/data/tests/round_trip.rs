@@ -27,9 +27,10 @@ fn names(count: usize) -> impl Strategy<Value = Vec<String>> {
 fn set(equal_lengths: bool) -> impl Strategy<Value = SeriesSet> {
     (1_usize..4, 2_usize..4, 1_usize..6, prop::option::of(1e-6_f64..1e6)).prop_flat_map(
         move |(n_series, channels, steps, dt)| {
-            let lengths = match equal_lengths {
-                true => Just(vec![steps; n_series]).boxed(),
-                false => vec(1_usize..6, n_series).boxed(),
+            let lengths = if equal_lengths {
+                Just(vec![steps; n_series]).boxed()
+            } else {
+                vec(1_usize..6, n_series).boxed()
             };
             let values = lengths.prop_flat_map(move |lengths| {
                 lengths.iter().map(|n| vec(finite(), n * channels)).collect::<Vec<_>>()
@@ -50,12 +51,12 @@ fn bits(set: &SeriesSet) -> Vec<Vec<u64>> {
 }
 
 fn write_and_read(set: &SeriesSet, path: &Path) -> SeriesSet {
-    write(path, set).unwrap();
-    read(path, &ReadOptions::default()).unwrap()
+    write(path, set).expect("the set fits the format");
+    read(path, &ReadOptions::default()).expect("what was written can be read")
 }
 
 fn check(set: &SeriesSet, extension: &str) -> Result<(), TestCaseError> {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = tempfile::tempdir().expect("a temporary folder");
     let back = write_and_read(set, &folder.path().join(format!("table.{extension}")));
     prop_assert_eq!(bits(&back), bits(set));
     if extension == "npy" {

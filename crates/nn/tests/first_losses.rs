@@ -3,6 +3,8 @@
 //! Parameters and data are filled by a formula, so that forward and backward passes of whole models
 //! are compared with an independent implementation. `golden/first_losses.py` computes the numbers.
 
+#![expect(clippy::unreadable_literal, reason = "numbers as the script prints them")]
+
 use burn::module::{Module, ModuleMapper, Param};
 use burn::optim::{GradientsParams, SgdConfig};
 use burn::tensor::{DType, Device, Tensor, TensorData};

@@ -152,8 +152,7 @@ mod tests {
     #[test]
     fn fortran_order_is_undone() {
         // a[i, j, k] = 100 i + 10 j + k with sizes 2, 3, 2, the first index fastest.
-        let fortran =
-            [0, 100, 10, 110, 20, 120, 1, 101, 11, 111, 21, 121].map(f64::from);
+        let fortran = [0, 100, 10, 110, 20, 120, 1, 101, 11, 111, 21, 121].map(f64::from);
         let c = [0, 1, 10, 11, 20, 21, 100, 101, 110, 111, 120, 121].map(f64::from);
         assert_eq!(c_from_fortran(&fortran, &[2, 3, 2]), c);
     }

@@ -4,8 +4,8 @@ use std::collections::HashSet;
 use std::path::Path;
 
 use super::ReadOptions;
-use crate::error::{DataError, UnknownName};
 use crate::SeriesSet;
+use crate::error::{DataError, UnknownName};
 
 /// The id column of a table that names no other; [`write`](super::write) makes it.
 pub const ID_COLUMN: &str = "series";
@@ -130,7 +130,7 @@ mod tests {
         let options = ReadOptions {
             columns: Some(vec!["time".into(), "u".into()]),
             id_column: Some("run".into()),
-            time_column: Some("".into()),
+            time_column: Some(String::new()),
             ..ReadOptions::default()
         };
         let roles = assign(&["", "u", "run", "time", "series"], &options).unwrap();

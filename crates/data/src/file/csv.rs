@@ -12,6 +12,7 @@ use super::format::read_bytes;
 use super::table::{Table, absent};
 use super::time::{Stamps, Times};
 use super::{Missing, ReadOptions, write_atomically};
+use crate::series::numbered_columns;
 use crate::{Cell, DataError, Position, SeriesSet};
 
 /// Reads a table whose cells `delimiter` separates.
@@ -113,17 +114,16 @@ fn check_header(path: &Path, header: &StringRecord, delimiter: u8) -> Result<(),
         return Err(DataError::WrongSeparator { file: path.to_owned(), found, expected });
     }
     // pandas names the columns of a plain array 0, 1, 2, …
-    let is_value = |(i, name): (usize, &str)| name.parse::<f64>().map(|v| (v, v == i as f64));
-    let values: Result<Vec<_>, _> = header.iter().enumerate().map(is_value).collect();
-    match values {
-        Ok(values) if !values.iter().all(|&(_, is_index)| is_index) => Err(DataError::NoHeader {
+    let are_indices = header.iter().enumerate().all(|(i, name)| name.parse() == Ok(i));
+    if header.iter().all(|name| name.parse::<f64>().is_ok()) && !are_indices {
+        let columns = numbered_columns(header.len().min(3));
+        return Err(DataError::NoHeader {
             file: path.to_owned(),
             found: header[0].to_owned(),
-            example: crate::series::numbered_columns(header.len().min(3))
-                .join(&expected.to_string()),
-        }),
-        _ => Ok(()),
+            example: columns.join(&expected.to_string()),
+        });
     }
+    Ok(())
 }
 
 fn wrong(path: &Path, text: &[u8], error: ::csv::Error) -> DataError {
@@ -156,8 +156,8 @@ impl<'a> LineCounter<'a> {
         let start = usize::try_from(start).expect("the text is in memory");
         let is_blank = |byte: &&u8| matches!(byte, b'\r' | b'\n');
         let start = start + self.text[start..].iter().take_while(is_blank).count();
-        let breaks = self.text[self.counted..start].iter().filter(|&&byte| byte == b'\n').count();
-        self.line += breaks as u64;
+        let pieces = self.text[self.counted..start].split(|&byte| byte == b'\n').count();
+        self.line += pieces as u64 - 1;
         self.counted = start;
         self.line
     }

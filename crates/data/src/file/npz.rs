@@ -18,7 +18,7 @@ use super::table::{finish, named_pieces};
 use super::time::{Stamps, Times};
 use super::{ReadOptions, write_atomically};
 use crate::series::numbered_columns;
-use crate::{Cell, DataError, Position, SeriesSet};
+use crate::{Cell, DataError, Position, Series, SeriesSet};
 
 const VALUES: &str = "values";
 const TIMES: &str = "t";
@@ -94,7 +94,7 @@ pub(super) fn write_npz(path: &Path, set: &SeriesSet) -> Result<(), DataError> {
 
 /// `[steps, channels]` of a single series, `[series, steps, channels]` of any other number.
 fn common_shape(path: &Path, set: &SeriesSet) -> Result<Vec<usize>, DataError> {
-    let expected = set.series.first().map_or(0, |series| series.steps());
+    let expected = set.series.first().map_or(0, Series::steps);
     if let Some(other) = set.series.iter().find(|series| series.steps() != expected) {
         return Err(DataError::UnequalLengths {
             file: path.to_owned(),

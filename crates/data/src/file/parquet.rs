@@ -22,11 +22,7 @@ use crate::{Cell, DataError, Position, SeriesSet};
 
 /// Reads the columns that `options` choose; the others are not decoded.
 pub(super) fn read(path: &Path, options: &ReadOptions) -> Result<SeriesSet, DataError> {
-    let corrupt = |source| DataError::Corrupt {
-        file: path.to_owned(),
-        format: "Parquet",
-        source,
-    };
+    let corrupt = |source| DataError::Corrupt { file: path.to_owned(), format: "Parquet", source };
     let builder = ParquetRecordBatchReaderBuilder::try_new(open(path)?)
         .map_err(|error| corrupt(Box::new(error)))?;
     let schema = builder.schema().clone();
@@ -44,9 +40,10 @@ pub(super) fn read(path: &Path, options: &ReadOptions) -> Result<SeriesSet, Data
     let mask = ProjectionMask::roots(builder.parquet_schema(), wanted);
     let reader = builder.with_projection(mask).build().map_err(|e| corrupt(Box::new(e)))?;
     // The decoder panics on some damaged pages; it owns all it works on, and is gone afterwards.
-    let batches = catch_unwind(AssertUnwindSafe(|| reader.collect::<Result<Vec<RecordBatch>, _>>()))
-        .map_err(|_| corrupt("a page cannot be decoded".into()))?
-        .map_err(|e| corrupt(Box::new(e)))?;
+    let batches =
+        catch_unwind(AssertUnwindSafe(|| reader.collect::<Result<Vec<RecordBatch>, _>>()))
+            .map_err(|_| corrupt("a page cannot be decoded".into()))?
+            .map_err(|e| corrupt(Box::new(e)))?;
     // One array per column, whatever the row groups.
     let column = |index: usize| -> Result<ArrayRef, DataError> {
         let name = &names[index];
@@ -114,12 +111,7 @@ pub(super) fn write(path: &Path, set: &SeriesSet) -> Result<(), DataError> {
     })
 }
 
-fn unsupported(
-    path: &Path,
-    field: &Field,
-    expected: &'static str,
-    key: &'static str,
-) -> DataError {
+fn unsupported(path: &Path, field: &Field, expected: &'static str, key: &'static str) -> DataError {
     DataError::UnsupportedType {
         file: path.to_owned(),
         what: "column",
@@ -187,9 +179,7 @@ fn times(path: &Path, field: &Field, array: &ArrayRef) -> Result<Times, DataErro
         });
     }
     let stamps = match kind {
-        DataType::Float64 => {
-            Stamps::Numbers(array.as_primitive::<Float64Type>().values().to_vec())
-        }
+        DataType::Float64 => Stamps::Numbers(array.as_primitive::<Float64Type>().values().to_vec()),
         DataType::Utf8 => Stamps::parse(array.as_string::<i32>().iter().flatten(), row_cell)?,
         _ => {
             let nanos = cast(&array, &DataType::Int64).map_err(|_| wrong())?;

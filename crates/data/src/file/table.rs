@@ -132,9 +132,7 @@ pub(super) fn absent(
     cell: impl FnOnce() -> Cell,
 ) -> Result<f64, DataError> {
     match policy {
-        Missing::Error => {
-            Err(DataError::MissingValue { cell: cell(), found: found.to_owned() })
-        }
+        Missing::Error => Err(DataError::MissingValue { cell: cell(), found: found.to_owned() }),
         Missing::Previous | Missing::Linear | Missing::DropRow => Ok(f64::NAN),
     }
 }
@@ -159,15 +157,17 @@ mod tests {
 
     #[test]
     fn interleaved_rows_fall_into_their_series() {
-        let table = table(&["b", "a", "b", "a", "b"], &[0.0, 5.0, 0.5, 5.5, 1.0], &[
-            1.0, 10.0, 2.0, 20.0, 3.0,
-        ]);
+        let table = table(
+            &["b", "a", "b", "a", "b"],
+            &[0.0, 5.0, 0.5, 5.5, 1.0],
+            &[1.0, 10.0, 2.0, 20.0, 3.0],
+        );
         let set = table.into_set(&ReadOptions::default()).unwrap();
         assert_eq!(set.dt, Some(0.5));
-        assert_eq!(set.series, [
-            Series::new("b", vec![1.0, 2.0, 3.0], 1),
-            Series::new("a", vec![10.0, 20.0], 1),
-        ]);
+        assert_eq!(
+            set.series,
+            [Series::new("b", vec![1.0, 2.0, 3.0], 1), Series::new("a", vec![10.0, 20.0], 1),]
+        );
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use arrow::compute::kernels::cast_utils::string_to_timestamp_nanos;
 use arrow::temporal_conversions::timestamp_ns_to_datetime;
 
-use crate::{Cell, DataError};
+use crate::{Cell, DataError, TimeStep};
 
 /// Part of the median step by which a step may differ from it.
 ///
@@ -107,22 +107,19 @@ impl Times {
         let even = |step: f64| step > 0.0 && (step - usual).abs() <= TOLERANCE * usual;
         if let Some(uneven) = steps.iter().position(|&step| !even(step)) {
             let (before, after) = (rows[uneven], rows[uneven + 1]);
-            return Err(DataError::UnevenTime {
-                cell: cell(after),
+            let step = TimeStep {
                 before: stamps.show(before),
                 after: stamps.show(after),
                 found: steps[uneven],
-                expected: if usual > 0.0 {
-                    format!("equal steps of {usual}")
-                } else {
-                    "increasing times".into()
-                },
-            });
+                usual,
+            };
+            return Err(DataError::UnevenTime { cell: cell(after), step: Box::new(step) });
         }
         let rounding = stamps.rounding(rows);
-        let exact = rows.iter().enumerate().all(|(i, &row)| {
-            (stamps.elapsed(origin, row) - i as f64 * steps[0]).abs() <= rounding
-        });
+        let exact = rows
+            .iter()
+            .enumerate()
+            .all(|(i, &row)| (stamps.elapsed(origin, row) - i as f64 * steps[0]).abs() <= rounding);
         let mean = stamps.elapsed(origin, last) / steps.len() as f64;
         Ok(Some(if exact { steps[0] } else { mean }))
     }
@@ -170,7 +167,10 @@ mod tests {
         ));
         assert!(message(&["0", "3", "4", "5", "6"]).contains("row index 1, column \"time\""));
         assert!(message(&["0", "1", "1", "2"]).contains("time goes from 1 to 1, a step of 0"));
-        assert!(message(&["2", "1", "0"]).contains("time goes from 2 to 1, a step of -1, expected increasing"));
+        assert!(
+            message(&["2", "1", "0"])
+                .contains("time goes from 2 to 1, a step of -1, expected increasing")
+        );
         assert!(message(&["2024-01-01", "2024-01-02", "2024-01-03", "2024-01-05"]).contains(
             "time goes from 2024-01-03 00:00:00 to 2024-01-05 00:00:00, a step of 172800, \
              expected equal steps of 86400"

@@ -156,9 +156,9 @@ mod tests {
     #[test]
     fn mirrored_states_have_mirrored_trajectories() {
         let lorenz = Lorenz::default();
-        let run = |x| rk4(|_, x| lorenz.derivative(x), x, 0.01).nth(1000).unwrap();
-        let [x, y, z] = run([3.0, -5.0, 17.0]);
-        assert_eq!(run([-3.0, 5.0, 17.0]), [-x, -y, z]);
+        let run = |x| rk4(|_, x| lorenz.derivative(x), x, 0.01).nth(1000).unwrap().to_vec();
+        let state = run([3.0, -5.0, 17.0]);
+        assert_eq!(run([-3.0, 5.0, 17.0]), [-state[0], -state[1], state[2]]);
     }
 
     #[test]

@@ -13,6 +13,11 @@
 
 use super::simd::{Scalar, Vector};
 
+/// Rows of `A` reached from one pointer.
+const GROUP: usize = 3;
+/// Pointers for the tallest register tile.
+const MAX_GROUPS: usize = 4;
+
 /// One product; pointers are valid for the sizes and strides given.
 #[derive(Clone, Copy)]
 pub(crate) struct MatMul<S> {
@@ -104,7 +109,13 @@ unsafe fn tile<V: Vector, const MR: usize, const NV: usize>(
     unsafe {
         let whole = NV > 1 || lanes == V::LANES;
         let mut acc = [[V::zero(); NV]; MR];
-        let mut a = p.a.add(i * p.a_row);
+        // Three rows share a pointer, so that the hardware's addressing modes reach all of them.
+        // Left to itself the compiler walks from row to row, one dependent addition each, which
+        // takes longer than the arithmetic; `black_box` hides that the pointers are related.
+        let mut a: [*const V::Scalar; MAX_GROUPS] = std::array::from_fn(|group| {
+            let row = i + (GROUP * group).min(MR - 1);
+            std::hint::black_box(p.a.wrapping_add(row * p.a_row))
+        });
         let mut b = p.b.add(j);
         for _ in 0..p.k {
             let row: [V; NV] = std::array::from_fn(|v| {
@@ -115,13 +126,15 @@ unsafe fn tile<V: Vector, const MR: usize, const NV: usize>(
                 }
             });
             for (r, acc) in acc.iter_mut().enumerate() {
-                let x = V::splat(*a.add(r * p.a_row));
+                let x = V::splat(*a[r / GROUP].add(r % GROUP * p.a_row));
                 for v in 0..NV {
                     acc[v] = x.mul_add(row[v], acc[v]);
                 }
             }
-            a = a.add(p.a_col);
-            b = b.add(p.b_row);
+            for a in &mut a[..MR.div_ceil(GROUP)] {
+                *a = a.wrapping_add(p.a_col);
+            }
+            b = b.wrapping_add(p.b_row);
         }
         for (r, acc) in acc.iter().enumerate() {
             let c = p.c.add((i + r) * p.c_row + j);

@@ -60,7 +60,7 @@ pub(crate) trait Vector: Copy + Send + Sync + 'static {
     unsafe fn sqrt(self) -> Self;
     /// Nearest integer, ties to even.
     unsafe fn round(self) -> Self;
-    /// `2^self` for integral `self` inside the exponent range of normal numbers.
+    /// `2^self` for integral `self` in the exponent range of normal numbers; 0 just below it.
     unsafe fn exp2_integral(self) -> Self;
     /// `yes` where `self > 0`, else `no` (also for NaN).
     unsafe fn select_positive(self, yes: Self, no: Self) -> Self;
@@ -405,7 +405,10 @@ pub(crate) mod x86 {
         _mm512_set1_ps, _mm512_loadu_ps, _mm512_storeu_ps, _mm512_add_ps, _mm512_sub_ps,
         _mm512_mul_ps, _mm512_div_ps, _mm512_fmadd_ps, _mm512_max_ps, _mm512_min_ps,
         _mm512_sqrt_ps, _mm512_roundscale_ps,
-        |e| _mm512_scalef_ps(_mm512_set1_ps(1.0), e),
+        |e| _mm512_castsi512_ps(_mm512_slli_epi32::<23>(_mm512_add_epi32(
+            _mm512_cvtps_epi32(e),
+            _mm512_set1_epi32(127)
+        ))),
         |c, yes, no| _mm512_mask_blend_ps(
             _mm512_cmp_ps_mask::<_CMP_GT_OQ>(c, _mm512_setzero_ps()), no, yes),
         |from, to, v, n| _mm512_maskz_loadu_ps((1 << n) - 1, from),
@@ -416,7 +419,10 @@ pub(crate) mod x86 {
         _mm512_set1_pd, _mm512_loadu_pd, _mm512_storeu_pd, _mm512_add_pd, _mm512_sub_pd,
         _mm512_mul_pd, _mm512_div_pd, _mm512_fmadd_pd, _mm512_max_pd, _mm512_min_pd,
         _mm512_sqrt_pd, _mm512_roundscale_pd,
-        |e| _mm512_scalef_pd(_mm512_set1_pd(1.0), e),
+        |e| _mm512_castsi512_pd(_mm512_slli_epi64::<52>(_mm512_add_epi64(
+            _mm512_cvtepi32_epi64(_mm512_cvtpd_epi32(e)),
+            _mm512_set1_epi64(1023)
+        ))),
         |c, yes, no| _mm512_mask_blend_pd(
             _mm512_cmp_pd_mask::<_CMP_GT_OQ>(c, _mm512_setzero_pd()), no, yes),
         |from, to, v, n| _mm512_maskz_loadu_pd((1 << n) - 1, from),

@@ -21,9 +21,9 @@ use crate::cpu::simd::{Scalar, Vector};
 use crate::cpu::view::{Output, Ptr, Storage, View};
 
 /// Queries per tile: a multiple of 6 and 12, the rows of the matrix product's register tiles.
-const QUERIES: usize = 48;
+const QUERIES: usize = 96;
 /// Keys per tile: with `d_head = 64` in f32 a tile of keys and one of values fit into L2.
-const KEYS: usize = 128;
+const KEYS: usize = 256;
 /// Extra row length of packed tiles, so that rows do not fall into the same cache sets.
 const PAD: usize = 16;
 
@@ -156,7 +156,11 @@ impl<S: Storage + Tables> Kernel<S> for Tile<'_, S> {
                     let row = scores.as_mut_ptr().add(r * s_row);
                     let seen = p.visible_keys(first + r).saturating_sub(key).min(n);
                     let (m, l) = &mut running[r];
-                    let shrink = weights::<V>(p.scale, row, &bias[..width], seen, m, l);
+                    let shrink = if inputs.log_weight.is_some() {
+                        weights::<V, true>(p.scale, row, &bias[..width], seen, m, l)
+                    } else {
+                        weights::<V, false>(p.scale, row, &bias[..width], seen, m, l)
+                    };
                     if shrink != S::ONE {
                         scale_row::<V>(acc.as_mut_ptr().add(r * d_v), d_v, shrink);
                     }
@@ -197,9 +201,9 @@ impl<S: Storage + Tables> Kernel<S> for Tile<'_, S> {
 
 /// Turns a row of products into weights, updates `m` and `l`, returns `e^{m − m'}`.
 ///
-/// Entries from `seen` on become zero.
+/// Entries from `seen` on become zero. Without `BIAS` the log-weights are all zero and not read.
 #[inline(always)]
-unsafe fn weights<V: Vector<Scalar: Tables>>(
+unsafe fn weights<V: Vector<Scalar: Tables>, const BIAS: bool>(
     scale: f64,
     row: *mut V::Scalar,
     bias: &[V::Scalar],
@@ -209,30 +213,33 @@ unsafe fn weights<V: Vector<Scalar: Tables>>(
 ) -> V::Scalar {
     unsafe {
         let scale = V::splat(V::Scalar::from_f64(scale));
-        let low = V::splat(V::Scalar::NEG_INFINITY);
-        if seen < bias.len() {
-            for j in seen..bias.len() {
-                *row.add(j) = V::Scalar::NEG_INFINITY;
-            }
+        for j in seen..bias.len() {
+            *row.add(j) = V::Scalar::NEG_INFINITY;
         }
-        let mut largest = low;
+        let mut largest = V::splat(V::Scalar::NEG_INFINITY);
         for j in (0..bias.len()).step_by(V::LANES) {
-            let s = V::load(row.add(j)).mul_add(scale, V::load(bias.as_ptr().add(j)));
-            s.store(row.add(j));
+            let s = V::load(row.add(j)).mul(scale);
+            let s = if BIAS { s.add(V::load(bias.as_ptr().add(j))) } else { s };
             largest = s.max(largest);
         }
         let old = *m;
         let tile_max = largest.largest();
         let new = if tile_max > old { tile_max } else { old };
         // With every key blocked so far the maximum is −∞: subtract zero, and get zeros.
-        let shift = V::splat(if new == V::Scalar::NEG_INFINITY { V::Scalar::ZERO } else { new });
+        let shift = if new == V::Scalar::NEG_INFINITY { V::Scalar::ZERO } else { new };
+        let minus = V::splat(V::Scalar::ZERO.sub(shift));
         let mut sum = V::zero();
         for j in (0..bias.len()).step_by(V::LANES) {
-            let w = exp(V::load(row.add(j)).sub(shift));
+            let shift = if BIAS { V::load(bias.as_ptr().add(j)).add(minus) } else { minus };
+            let w = exp(V::load(row.add(j)).mul_add(scale, shift));
             w.store(row.add(j));
             sum = sum.add(w);
         }
-        let shrink = if new == old { V::Scalar::ONE } else { exp(V::splat(old).sub(shift)).largest() };
+        let shrink = if new == old {
+            V::Scalar::ONE
+        } else {
+            exp(V::splat(old).add(minus)).largest()
+        };
         *m = new;
         *l = l.mul(shrink).add(sum.sum());
         shrink

@@ -57,6 +57,7 @@ pub enum MechanismConfig {
 
 /// Any mechanism; build with [`MechanismConfig::init`].
 #[derive(Module, Debug)]
+#[expect(clippy::large_enum_variant, reason = "one per block; a box would buy nothing")]
 pub enum Mechanism {
     /// Scaled dot-product attention.
     Softmax(SoftmaxAttention),

@@ -29,6 +29,7 @@ pub enum ModelConfig {
 
 /// Any model; build with [`ModelConfig::init`].
 #[derive(Module, Debug)]
+#[expect(clippy::large_enum_variant, reason = "one per run; a box would buy nothing")]
 pub enum Model {
     /// Embedding, encoder blocks, read-out.
     Forecaster(Forecaster),

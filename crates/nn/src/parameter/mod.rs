@@ -1,7 +1,7 @@
 //! Trained values with the kernels that use them: the bricks below mechanisms and layers.
 //!
 //! Every initial value is drawn at once, in the order of the calls, from the generator that
-//! [`Device::seed`](burn::tensor::Device::seed) sets. On the CPU that is one ChaCha stream read by
+//! [`Device::seed`](burn::tensor::Device::seed) sets. On the CPU that is one `ChaCha` stream read by
 //! one thread at a time, so a seed fixes a model whatever the number of threads. Nothing is lazy:
 //! the order of draws is the order of `init`, not of first use.
 

@@ -21,6 +21,7 @@ mod rollout;
 mod schema;
 mod score;
 mod score_table;
+mod verdict;
 #[cfg(test)]
 mod synthetic;
 

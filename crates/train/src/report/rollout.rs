@@ -81,6 +81,13 @@ pub struct ErrorGrowth {
     pub q75: Vec<f64>,
 }
 
+impl ErrorGrowth {
+    /// Whether there is anything to draw; a method that was not run has no finite error.
+    pub(super) fn is_drawable(&self) -> bool {
+        self.median.iter().any(|error| error.is_finite())
+    }
+}
+
 impl PhasePortrait {
     /// Keeps the first and the last variable of two trajectories `[variable][step]`.
     ///

@@ -103,7 +103,9 @@ fn growths(reports: &[Report], groups: &[Group<'_>]) -> Vec<Growth> {
     });
     let below = baselines(reports).into_iter().enumerate().filter_map(|(i, row)| {
         let all = reports.iter().flat_map(|report| &report.rollouts.error_growth);
-        let curve = all.into_iter().find(|curve| curve.is_baseline && curve.name == row.name)?;
+        let curve = all
+            .filter(|curve| curve.is_drawable())
+            .find(|curve| curve.is_baseline && curve.name == row.name)?;
         Some(Growth {
             name: curve.name.clone(),
             look: look(groups.len() + 1 + i, true),

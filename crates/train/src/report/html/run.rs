@@ -175,7 +175,8 @@ fn curves(out: &mut Markup, report: &Report) {
 
 /// Models first, each with its band; baselines dashed and without one.
 fn growths(methods: &[ErrorGrowth]) -> Vec<Growth> {
-    let (below, above): (Vec<_>, Vec<_>) = methods.iter().partition(|method| method.is_baseline);
+    let drawable = methods.iter().filter(|method| method.is_drawable());
+    let (below, above): (Vec<_>, Vec<_>) = drawable.partition(|method| method.is_baseline);
     above
         .into_iter()
         .chain(below)
@@ -305,6 +306,15 @@ mod tests {
         report.training.curve.clear();
         report.scores.clear();
         assert_well_formed(&render(&report));
+    }
+
+    #[test]
+    fn a_method_that_was_not_run_stays_out_of_the_legend() {
+        let mut methods = synthetic::lorenz().rollouts.error_growth;
+        methods[2].median.fill(f64::NAN);
+        methods[3] = ErrorGrowth { name: "idle".into(), ..ErrorGrowth::default() };
+        let names: Vec<String> = growths(&methods).into_iter().map(|line| line.name).collect();
+        assert_eq!(names, ["easy attention", "linear AR(32)", "persistence"]);
     }
 
     #[test]
