@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 
 use regard_data::file::{ReadOptions, read};
-use regard_data::{normalize::Normalization, split::SplitConfig, window};
+use regard_data::normalize::Normalization;
+use regard_data::split::SplitConfig;
+use regard_data::{SeriesSet, window};
 
 #[test]
 #[ignore = "needs REGARD_DATA"]
@@ -17,7 +19,7 @@ fn kuramoto_sivashinsky_is_a_series_of_1024_channels() {
     assert_eq!(window::count(&set.lengths(), 16, 4), 232);
 
     let split = SplitConfig::Time { train: 0.7, validation: 0.1 }.split(&set, 16, 4).unwrap();
-    let lengths = [&split.train, &split.validation, &split.test].map(|part| part.n_steps());
+    let lengths = [&split.train, &split.validation, &split.test].map(SeriesSet::n_steps);
     assert_eq!(lengths.iter().sum::<usize>(), 251 - 2 * 19);
     let fitted = Normalization::fit(&split.train);
     // The equation keeps the mean of u, and u = 0 at two points by symmetry: there it is constant.

@@ -67,10 +67,8 @@ fn check(set: &SeriesSet, extension: &str) -> Result<(), TestCaseError> {
     let names = |set: &SeriesSet| -> Vec<String> {
         set.series.iter().map(|series| series.name.clone()).collect()
     };
-    match set.series.len() {
-        1 => prop_assert_eq!(names(&back), ["table"]),
-        _ => prop_assert_eq!(names(&back), names(set)),
-    }
+    let expected = if set.series.len() == 1 { vec!["table".to_owned()] } else { names(set) };
+    prop_assert_eq!(names(&back), expected);
     Ok(())
 }
 
@@ -110,7 +108,9 @@ fn the_same_set_gives_the_same_bytes() {
     let set = set.simulate().unwrap();
     for extension in ["csv", "tsv", "parquet", "npz", "npy"] {
         let files = ["a", "b"].map(|name| folder.path().join(format!("{name}.{extension}")));
-        files.iter().for_each(|path| write(path, &set).unwrap());
+        for path in &files {
+            write(path, &set).unwrap();
+        }
         let [a, b] = files.map(|path| std::fs::read(path).unwrap());
         assert!(a == b, "{extension}");
     }

@@ -86,8 +86,8 @@ fn filled<const D: usize>(shape: [usize; D], value: impl Fn(f64) -> f64) -> Tens
 }
 
 fn assert_losses(config: &str, expected: [f64; 10]) {
-    let config: ModelConfig = serde_json::from_str(config).unwrap();
-    let model = config.init(SHAPE, &[0.5, 2.0], &Device::default()).unwrap();
+    let config: ModelConfig = serde_json::from_str(config).expect("the text is a configuration");
+    let model = config.init(SHAPE, &[0.5, 2.0], &Device::default()).expect("the sizes fit");
     let mut model = model.map(&mut Fill { k: 0 }).train();
     let mut optimizer = SgdConfig::new().init();
     let ForecastShape { window, horizon, channels } = SHAPE;

@@ -6,7 +6,7 @@
 //! ```
 //!
 //! All positions of a batch form one matrix, so that `∂W` is one product. Cost: `2 rows d_in
-//! d_out` flops forward, twice that backward; saves `x` and, for GELU, `z`.
+//! d_out` flops forward, twice that backward; saves `x` and, for GELU, the slope.
 
 mod op;
 mod product;

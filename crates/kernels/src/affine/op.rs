@@ -68,7 +68,7 @@ pub fn composed(
 #[derive(Clone, Copy, Debug)]
 struct Affine(Activation);
 
-/// Inputs, and what gives the slope: `z` for GELU, `y` for ReLU.
+/// Inputs, and what gives the slope: the slope itself for GELU, `y` for ReLU.
 #[derive(Clone, Debug)]
 struct Kept {
     x: FlexTensor,

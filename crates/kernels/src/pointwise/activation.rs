@@ -61,7 +61,7 @@ pub fn composed_activation(x: Tensor<3>, activation: Activation) -> Tensor<3> {
 struct BiasActivation(Activation);
 
 impl FusedOp<2> for BiasActivation {
-    /// The sums `z`.
+    /// What gives the slope: see [`Epilogue`].
     type Saved = FlexTensor;
 
     fn forward(&self, [x, bias]: [FlexTensor; 2]) -> (FlexTensor, FlexTensor) {
@@ -124,7 +124,10 @@ fn backward<S: Storage + Tables>(
     unsafe { [dz.finish([batch, time, d]), bias.finish([d])] }
 }
 
-/// `z += bias; y = a(z)` on some rows; for the identity `y` may be `z`.
+/// `z += bias; y = a(z)` on some rows; `y` may be `z`.
+///
+/// For GELU, `z` becomes the slope `a'(z)`, which costs little beside the value: going back is then
+/// one product. For ReLU the sign of `z` (or of `y`) is enough.
 pub(crate) struct Epilogue<S> {
     pub(crate) rows: usize,
     pub(crate) d: usize,
@@ -139,9 +142,12 @@ impl<S: Tables> Kernel<S> for Epilogue<S> {
     unsafe fn run<V: Vector<Scalar = S>>(self) {
         unsafe {
             match self.activation {
-                Activation::Identity => self.apply::<V>(|z| z),
-                Activation::Relu => self.apply::<V>(|z| V::zero().max(z)),
-                Activation::Gelu => self.apply::<V>(|z| z.mul(normal(z).0)),
+                Activation::Identity => self.apply::<V>(|z| (z, z)),
+                Activation::Relu => self.apply::<V>(|z| (z, V::zero().max(z))),
+                Activation::Gelu => self.apply::<V>(|z| {
+                    let (cdf, pdf) = normal(z);
+                    (z.mul_add(pdf, cdf), z.mul(cdf))
+                }),
             }
         }
     }
@@ -149,7 +155,7 @@ impl<S: Tables> Kernel<S> for Epilogue<S> {
 
 impl<S: Tables> Epilogue<S> {
     #[inline(always)]
-    unsafe fn apply<V: Vector<Scalar = S>>(&self, f: impl Fn(V) -> V) {
+    unsafe fn apply<V: Vector<Scalar = S>>(&self, f: impl Fn(V) -> (V, V)) {
         let Self { rows, d, bias, z, y, .. } = *self;
         let in_place = std::ptr::eq(z, y);
         for r in 0..rows {
@@ -162,10 +168,11 @@ impl<S: Tables> Epilogue<S> {
                     if let Some(bias) = bias {
                         v = v.add(load::<V>(bias.at(j), n));
                     }
+                    let (kept, value) = f(v);
                     if !in_place {
-                        store(v, z.add(j), n);
+                        store(kept, z.add(j), n);
                     }
-                    store(f(v), y.add(j), n);
+                    store(value, y.add(j), n);
                 }
                 j += n;
             }
@@ -177,7 +184,7 @@ impl<S: Tables> Epilogue<S> {
 pub(crate) struct Slope<S> {
     pub(crate) rows: usize,
     pub(crate) d: usize,
-    /// Sums before the activation; for ReLU the result does as well (only its sign is used).
+    /// What [`Epilogue`] left in `z`; for ReLU the result does as well.
     pub(crate) z: *const S,
     pub(crate) grad: *const S,
     pub(crate) dz: *mut S,
@@ -193,10 +200,7 @@ impl<S: Tables> Kernel<S> for Slope<S> {
             match self.activation {
                 Activation::Identity => self.apply::<V>(|_, g| g),
                 Activation::Relu => self.apply::<V>(|z, g| z.select_positive(g, V::zero())),
-                Activation::Gelu => self.apply::<V>(|z, g| {
-                    let (cdf, pdf) = normal(z);
-                    z.mul_add(pdf, cdf).mul(g)
-                }),
+                Activation::Gelu => self.apply::<V>(|slope, g| slope.mul(g)),
             }
         }
     }
