@@ -24,7 +24,11 @@ impl<W: Write> Stdout<W> {
         Self { inner, has_reader: true }
     }
 
-    fn if_read<T>(&mut self, unread: T, act: impl FnOnce(&mut W) -> io::Result<T>) -> io::Result<T> {
+    fn if_read<T>(
+        &mut self,
+        unread: T,
+        act: impl FnOnce(&mut W) -> io::Result<T>,
+    ) -> io::Result<T> {
         if !self.has_reader {
             return Ok(unread);
         }

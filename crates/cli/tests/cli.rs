@@ -63,9 +63,22 @@ fn document(finished: Finished) -> Value {
 #[test]
 fn help_of_every_command() {
     let commands = [
-        "", "train", "predict", "evaluate", "compare", "runs", "runs list", "runs show",
-        "presets", "presets list", "presets show", "data", "data make", "data make lorenz",
-        "completions", "man",
+        "",
+        "train",
+        "predict",
+        "evaluate",
+        "compare",
+        "runs",
+        "runs list",
+        "runs show",
+        "presets",
+        "presets list",
+        "presets show",
+        "data",
+        "data make",
+        "data make lorenz",
+        "completions",
+        "man",
     ];
     let sandbox = Sandbox::new();
     for command in commands {

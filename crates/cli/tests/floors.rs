@@ -39,7 +39,8 @@ fn edges(packages: &[&Package]) -> Vec<(String, String)> {
 
 /// One sentence for each edge that is not allowed.
 fn violations(edges: &[(String, String)]) -> Vec<String> {
-    let floor = |name: &str| FLOORS.iter().find(|(known, _)| *known == name).map(|(_, floor)| *floor);
+    let floor =
+        |name: &str| FLOORS.iter().find(|(known, _)| *known == name).map(|(_, floor)| *floor);
     let mut found = Vec::new();
     for (user, used) in edges {
         let is_ours = used.starts_with("regard-");

@@ -111,8 +111,7 @@ fn a_run_killed_five_times_ends_in_the_same_bytes() {
 
     let mut random = 20;
     for kill in 0..5 {
-        let arguments =
-            if kill == 0 { "train long.toml --out cut" } else { "train --resume cut" };
+        let arguments = if kill == 0 { "train long.toml --out cut" } else { "train --resume cut" };
         // At most three epochs in each life and a part of one more leave some for the last one;
         // the first life has at least one, so that there is a run to resume.
         let epochs = if kill == 0 { 1 } else { next(&mut random, 4) };
@@ -149,10 +148,7 @@ fn ctrl_c_names_the_command_that_continues_to_the_same_bytes() {
     assert_eq!((ended.code, ended.stdout.as_str()), (Some(2), ""));
 
     let (message, again) = last.split_once("regard ").unwrap();
-    assert_eq!(
-        message,
-        "error: stopped before the end, a checkpoint is saved; continue with: "
-    );
+    assert_eq!(message, "error: stopped before the end, a checkpoint is saved; continue with: ");
     assert_eq!(again, "train --resume cut");
     sandbox.regard(again).success();
     assert!(outcome(&sandbox.path("cut")) == outcome(&sandbox.path("whole")));

@@ -176,7 +176,10 @@ fn an_empty_file() {
         "",
         "bad.csv is empty, expected a header line with column names, then one row per time step",
     );
-    refuses_table("a,b\n", "bad.csv holds no rows, expected one row per time step below the column names");
+    refuses_table(
+        "a,b\n",
+        "bad.csv holds no rows, expected one row per time step below the column names",
+    );
 }
 
 #[test]
@@ -196,9 +199,12 @@ fn the_offered_policy_mends_a_missing_value() {
     let sandbox = sandbox();
     fs::write(sandbox.path("bad.csv"), with_line(7, "0.5,NaN")).unwrap();
     for policy in ["previous", "linear", "drop-row"] {
-        fs::write(sandbox.path("mended.toml"), format!(
-            "{TABLE}\n[data]\nsource = \"file\"\npath = \"bad.csv\"\nmissing = \"{policy}\"\n"
-        ))
+        fs::write(
+            sandbox.path("mended.toml"),
+            format!(
+                "{TABLE}\n[data]\nsource = \"file\"\npath = \"bad.csv\"\nmissing = \"{policy}\"\n"
+            ),
+        )
         .unwrap();
         let finished = sandbox.regard(&format!("train mended.toml --out {policy}"));
         assert!(matches!(finished.code, Some(0 | 1)), "{}", finished.stderr);
@@ -296,12 +302,12 @@ fn an_output_format_that_does_not_exist() {
 fn an_unwritable_folder() {
     let sandbox = trained();
     refuses(&sandbox, "train table.toml --data good.csv --out good.csv/run", "?");
-    refuses(&sandbox, "compare table.toml --mechanisms easy --data good.csv --out good.csv/run", "?");
     refuses(
         &sandbox,
-        "predict done --input good.csv --horizon 5 --output good.csv/out.csv",
+        "compare table.toml --mechanisms easy --data good.csv --out good.csv/run",
         "?",
     );
+    refuses(&sandbox, "predict done --input good.csv --horizon 5 --output good.csv/out.csv", "?");
     refuses(&sandbox, "predict done --input good.csv --horizon 5 --output nowhere/out.csv", "?");
     refuses(&sandbox, "data make lorenz --out good.csv/lorenz.csv", "?");
     refuses(&sandbox, "man --out good.csv/pages", "?");

@@ -15,7 +15,9 @@ pub mod split;
 pub mod window;
 
 mod error;
+mod place;
 mod series;
 
-pub use error::{Cell, DataError, Position, TimeStep, UnknownName};
+pub use error::DataError;
+pub use place::{Cell, Position, TimeStep, UnknownName};
 pub use series::{Series, SeriesSet};

@@ -56,11 +56,7 @@ pub struct AdamState<const D: usize> {
 /// # Panics
 /// If the shapes or types disagree.
 #[must_use]
-pub fn adam<const D: usize>(
-    state: AdamState<D>,
-    grad: Tensor<D>,
-    step: &AdamStep,
-) -> AdamState<D> {
+pub fn adam<const D: usize>(state: AdamState<D>, grad: Tensor<D>, step: &AdamStep) -> AdamState<D> {
     let shape = state.param.dims();
     for other in [&grad, &state.mean, &state.square] {
         assert_eq!(other.dims(), shape, "gradient and moments have the parameter's shape");
@@ -69,7 +65,7 @@ pub fn adam<const D: usize>(
         return composed(state, grad, step);
     }
     let inputs = [state.param, state.mean, state.square, grad].map(|x| contiguous(flex(x)));
-    let [param, mean, square] = by_dtype!(inputs[0], update(&inputs, step)).map(|x| tensor(x));
+    let [param, mean, square] = by_dtype!(inputs[0], update(&inputs, step)).map(tensor);
     AdamState { param, mean, square }
 }
 
@@ -127,7 +123,8 @@ impl<S: Tables> Kernel<S> for Update<'_, S> {
         let c = |x: f64| unsafe { V::splat(S::from_f64(x)) };
         let (b1, c1, b2, c2) = (c(beta_1), c(1.0 - beta_1), c(beta_2), c(1.0 - beta_2));
         let (rate, square_scale) = (c(learning_rate * mean_scale), c(square_scale));
-        let (keep, eps, grad_scale) = (c(1.0 - learning_rate * weight_decay), c(eps), c(grad_scale));
+        let (keep, eps, grad_scale) =
+            (c(1.0 - learning_rate * weight_decay), c(eps), c(grad_scale));
         for i in (0..self.n).step_by(V::LANES) {
             let lanes = V::LANES.min(self.n - i);
             unsafe {
@@ -178,8 +175,7 @@ mod tests {
             grad_scale: 1.0,
         };
         let scalar = |x: f64| from_f64(vec![x], [1]);
-        let mut state =
-            AdamState { param: scalar(1.0), mean: scalar(0.0), square: scalar(0.0) };
+        let mut state = AdamState { param: scalar(1.0), mean: scalar(0.0), square: scalar(0.0) };
         let (mut theta, mut m, mut v) = (1.0f64, 0.0f64, 0.0f64);
         for (i, g) in [0.5, -0.2, 0.1].into_iter().enumerate() {
             let t = i32::try_from(i).expect("three steps") + 1;

@@ -3,6 +3,11 @@
 //! Each kernel has a plain reference form, a form composed of Burn operations that runs on any
 //! device, and a fused form for the CPU with a hand-written backward pass.
 
+#![expect(
+    clippy::inline_always,
+    reason = "a kernel takes on the instruction set of its caller only if it is inlined there"
+)]
+
 pub mod adam;
 pub mod affine;
 mod cpu;

@@ -43,8 +43,15 @@ pub fn assert_close<const D: usize>(actual: &Tensor<D>, expected: &Tensor<D>, to
     let mut worst = (0, 0.0);
     for (i, (a, e)) in a.iter().zip(&e).enumerate() {
         let error = (a - e).abs() / e.abs().max(1.0);
-        let same_infinity = a.is_infinite() && a == e;
-        let error = if same_infinity { 0.0 } else if error.is_nan() { f64::INFINITY } else { error };
+        let same_infinity =
+            a.is_infinite() && e.is_infinite() && a.is_sign_positive() == e.is_sign_positive();
+        let error = if same_infinity {
+            0.0
+        } else if error.is_nan() {
+            f64::INFINITY
+        } else {
+            error
+        };
         if error > worst.1 {
             worst = (i, error);
         }
@@ -119,8 +126,7 @@ pub fn golden<const D: usize>(file: &Path, name: &str) -> Tensor<D> {
     let bytes = std::fs::read(file).unwrap_or_else(|e| panic!("{}: {e}", file.display()));
     let tensors = safetensors::SafeTensors::deserialize(&bytes)
         .unwrap_or_else(|e| panic!("{}: {e}", file.display()));
-    let view =
-        tensors.tensor(name).unwrap_or_else(|e| panic!("{}: {name}: {e}", file.display()));
+    let view = tensors.tensor(name).unwrap_or_else(|e| panic!("{}: {name}: {e}", file.display()));
     let values: Vec<f64> = match view.dtype() {
         safetensors::Dtype::F64 => {
             view.data().as_chunks::<8>().0.iter().map(|b| f64::from_le_bytes(*b)).collect()

@@ -28,6 +28,9 @@ pub struct Comparison {
 ///
 /// # Errors
 /// As [`train`]; an unknown model is found before any is trained.
+///
+/// # Panics
+/// Never: reports have a JSON form.
 pub fn compare(
     config: &RunConfig,
     models: &[String],
@@ -45,12 +48,10 @@ pub fn compare(
             runs.push((name, config));
         }
     }
-    let folder = match &options.out {
-        Some(path) => path.clone(),
-        None => {
-            let name = format!("compare-{}", options.name);
-            RunFolder::create(None, &name)?.path().to_owned()
-        }
+    let folder = if let Some(path) = &options.out {
+        path.clone()
+    } else {
+        RunFolder::create(None, &format!("compare-{}", options.name))?.path().to_owned()
     };
     let mut reports = Vec::new();
     for (name, config) in runs {

@@ -129,8 +129,7 @@ impl<'a> Scorer<'a> {
         let channels = self.test.set.channels();
         let one_step =
             self.one_step(|histories| classical_rollouts(method, histories, channels, 1));
-        let rollouts =
-            classical_rollouts(method, &self.histories(), channels, self.starts.steps);
+        let rollouts = classical_rollouts(method, &self.histories(), channels, self.starts.steps);
         let mut scores = self.scores(method.name(), one_step, &rollouts);
         scores.row.is_baseline = true;
         scores.row.n_parameters = Some(method.n_parameters() as u64);
@@ -237,7 +236,7 @@ fn first_rows(model: &Model, shape: ForecastShape, histories: &[&[f64]]) -> Vec<
         .collect()
 }
 
-fn last_window<'a>(history: &'a [f64], shape: ForecastShape) -> &'a [f64] {
+fn last_window(history: &[f64], shape: ForecastShape) -> &[f64] {
     &history[history.len() - shape.window * shape.channels..]
 }
 

@@ -66,9 +66,8 @@ impl Default for FitConfig {
 
 impl FitConfig {
     pub(crate) fn check(&self) -> Result<(), TrainError> {
-        let error = |key, value: String, expected| {
-            Err(TrainError::OutOfRange { key, value, expected })
-        };
+        let error =
+            |key, value: String, expected| Err(TrainError::OutOfRange { key, value, expected });
         let sizes = [
             ("fit.epochs", Some(self.epochs)),
             ("fit.batch_size", Some(self.batch_size)),
@@ -121,7 +120,7 @@ pub(crate) fn fit(
     if let Some(mut saved) = Checkpoint::load(&checkpoint_file)? {
         let error = |problem| TrainError::ModelFile { file: checkpoint_file.clone(), problem };
         model = with_parameters(model, saved.model).map_err(error)?;
-        optimizer.from_host(&mut saved.moments, &device.clone().without_autodiff());
+        optimizer.load_host(&mut saved.moments, &device.clone().without_autodiff());
         optimizer.steps = saved.progress.steps;
         (progress, best) = (saved.progress, saved.best);
     }
@@ -146,14 +145,7 @@ pub(crate) fn fit(
             let [input, target] = data.train.batch(indices, &device);
             let loss = mean_squared_error(model.forward(input), target);
             let value = loss.clone().into_scalar::<f64>();
-            if !value.is_finite() {
-                return Err(TrainError::NonFiniteLoss {
-                    loss: value,
-                    epoch: progress.epoch + 1,
-                    step: progress.steps + 1,
-                    learning_rate,
-                });
-            }
+            check_finite(value, &progress, learning_rate)?;
             let gradients = loss.backward();
             model = optimizer.step(model, &gradients, learning_rate);
 
@@ -175,14 +167,7 @@ pub(crate) fn fit(
         }
         let seconds = earlier_epoch + epoch_start.elapsed().as_secs_f64();
         let validation_loss = mean_loss(&model.valid(), &data.validation);
-        if !validation_loss.is_finite() {
-            return Err(TrainError::NonFiniteLoss {
-                loss: validation_loss,
-                epoch: progress.epoch + 1,
-                step: progress.steps,
-                learning_rate: config.optimizer.learning_rate(),
-            });
-        }
+        check_finite(validation_loss, &progress, config.optimizer.learning_rate())?;
         if validation_loss < progress.best_loss {
             progress.best_loss = validation_loss;
             progress.best_epoch = progress.epoch + 1;
@@ -216,8 +201,18 @@ pub(crate) fn fit(
     Ok(Fitted { model, progress })
 }
 
+fn check_finite(loss: f64, at: &Progress, learning_rate: f64) -> Result<(), TrainError> {
+    if loss.is_finite() {
+        return Ok(());
+    }
+    let (epoch, step) = (at.epoch + 1, at.steps + 1);
+    Err(TrainError::NonFiniteLoss { loss, epoch, step, learning_rate })
+}
+
 fn out_of_patience(progress: &Progress, config: &FitConfig) -> bool {
-    config.patience.is_some_and(|p| progress.batch == 0 && progress.epoch >= progress.best_epoch + p)
+    config
+        .patience
+        .is_some_and(|p| progress.batch == 0 && progress.epoch >= progress.best_epoch + p)
 }
 
 /// The order of windows in one epoch: a stream of its own for each epoch.

@@ -57,11 +57,8 @@ pub(crate) fn source(config: &RunConfig, origin: &str) -> Result<Source, TrainEr
                 seed: data.test.seed,
                 ..simulation.clone()
             };
-            let system = Lorenz {
-                sigma: simulation.sigma,
-                rho: simulation.rho,
-                beta: simulation.beta,
-            };
+            let system =
+                Lorenz { sigma: simulation.sigma, rho: simulation.rho, beta: simulation.beta };
             Ok(Source {
                 set: simulation.simulate()?,
                 test: Some(test.simulate()?),
@@ -89,7 +86,9 @@ impl Forecasting {
             split(&config.split, &source.set, source.test.is_some(), window, horizon)?;
         let test = source.test.unwrap_or(test);
         if validation.series.is_empty() || test.series.is_empty() {
-            let (key, value) = if test.series.is_empty() { ("split", "no test part") } else {
+            let (key, value) = if test.series.is_empty() {
+                ("split", "no test part")
+            } else {
                 ("split.validation", "0")
             };
             let value = value.to_owned();
@@ -126,8 +125,11 @@ fn split(
     horizon: usize,
 ) -> Result<Split, DataError> {
     let whole = |train: f64, validation: f64| {
-        if has_test { (train / (train + validation), validation / (train + validation)) }
-        else { (train, validation) }
+        if has_test {
+            (train / (train + validation), validation / (train + validation))
+        } else {
+            (train, validation)
+        }
     };
     let config = match *config {
         SplitConfig::Series { train, validation, seed } => {
@@ -147,9 +149,7 @@ pub(crate) fn part(set: &SeriesSet, normalization: &Normalization, task: TaskCon
     let series = set
         .series
         .iter()
-        .map(|s| {
-            Series::new(s.name.clone(), normalization.norm_from_phys(&s.values), s.channels)
-        })
+        .map(|s| Series::new(s.name.clone(), normalization.norm_from_phys(&s.values), s.channels))
         .collect();
     let set = SeriesSet { columns: set.columns.clone(), series, dt: set.dt };
     let windows = WindowIndex::new(&set.lengths(), task.window, task.horizon);

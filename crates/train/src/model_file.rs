@@ -149,7 +149,7 @@ pub(crate) fn to_bytes(tensors: &Parameters, metadata: String) -> Vec<u8> {
         })
         .collect();
     let views = bytes.iter().map(|(name, shape, data)| {
-        let view = TensorView::new(Dtype::F32, shape.to_vec(), data)
+        let view = TensorView::new(Dtype::F32, (*shape).clone(), data)
             .expect("the data has as many bytes as the shape says");
         (name.as_str(), view)
     });

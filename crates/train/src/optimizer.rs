@@ -128,12 +128,7 @@ impl Optimizer {
 
     /// One step down the gradient, with the learning rate of this step.
     #[must_use]
-    pub fn step<M: Module>(
-        &mut self,
-        module: M,
-        grads: &Gradients,
-        learning_rate: f64,
-    ) -> M {
+    pub fn step<M: Module>(&mut self, module: M, grads: &Gradients, learning_rate: f64) -> M {
         self.steps += 1;
         let scale = self.clip_norm.map_or(1.0, |limit| {
             let norm = gradient_norm(&module, grads);
@@ -154,7 +149,7 @@ impl Optimizer {
     }
 
     /// Takes what [`Optimizer::to_host`] wrote out of `from`.
-    pub(crate) fn from_host(&mut self, from: &mut Parameters, device: &Device) {
+    pub(crate) fn load_host(&mut self, from: &mut Parameters, device: &Device) {
         let names: Vec<String> =
             from.keys().filter_map(|k| k.strip_prefix("mean.").map(str::to_owned)).collect();
         let mut take = |kind: &str, name: &str| {

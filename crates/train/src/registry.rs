@@ -1,8 +1,6 @@
 //! Names of models on the command line; an exhaustive match, no globals.
 
-use regard_nn::mechanism::{
-    AlphaInit, EasyConfig, EasyForm, MechanismConfig, SoftmaxConfig,
-};
+use regard_nn::mechanism::{AlphaInit, EasyConfig, EasyForm, MechanismConfig, SoftmaxConfig};
 use regard_nn::model::baseline::LstmConfig;
 use regard_nn::model::{ForecasterConfig, ModelConfig, Readout};
 
@@ -32,11 +30,9 @@ pub fn model(name: &str, like: &ModelConfig) -> Result<ModelConfig, TrainError> 
         "lstm" => {
             return Ok(ModelConfig::Lstm(match like {
                 ModelConfig::Lstm(lstm) => lstm.clone(),
-                ModelConfig::Forecaster(f) => LstmConfig {
-                    d_hidden: 2 * f.d_model,
-                    n_layers: f.n_layers,
-                    readout: f.readout,
-                },
+                ModelConfig::Forecaster(f) => {
+                    LstmConfig { d_hidden: 2 * f.d_model, n_layers: f.n_layers, readout: f.readout }
+                }
             }));
         }
         _ => {

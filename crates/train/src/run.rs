@@ -125,8 +125,7 @@ fn finish(
     let device = Device::default().autodiff();
     device.seed(config.seed);
     let model = config.model.init(data.shape, &data.normalization.increment_std, &device)?;
-    let Fitted { model, progress } =
-        fit(model, data, &config.fit, config.seed, folder, observer)?;
+    let Fitted { model, progress } = fit(model, data, &config.fit, config.seed, folder, observer)?;
     let card = ModelCard::new(
         config.model.clone(),
         data.shape,
@@ -135,7 +134,7 @@ fn finish(
         data.normalization.clone(),
     );
     model_file::save(&folder.model(), &model, &card)?;
-    let (mut report, predictions) = scored(config, data, &model, &progress, observer)?;
+    let (mut report, predictions) = scored(config, data, &model, &progress, observer);
     report.run = run_report::run_info(config, name, folder, command);
     if let Some(predictions) = predictions {
         file::write(&folder.predictions(), &predictions)?;
@@ -168,7 +167,7 @@ pub fn evaluate(
         prepared.info.dt = set.dt.or(prepared.info.dt);
     }
     let earlier = folder.report()?;
-    let (mut report, _) = scored(&config, &prepared, &model, &Progress::default(), observer)?;
+    let (mut report, _) = scored(&config, &prepared, &model, &Progress::default(), observer);
     if let Some(earlier) = earlier {
         report.training = earlier.training;
         report.run = earlier.run;
@@ -238,18 +237,14 @@ fn check_model(config: &RunConfig, data: &Forecasting) -> Result<(), TrainError>
 /// A saved configuration must find its file from any folder.
 fn make_absolute(config: &mut RunConfig) -> Result<(), TrainError> {
     if let Some(DataConfig::File(data)) = &mut config.data {
-        data.path = std::path::absolute(&data.path)
-            .map_err(TrainError::io("find", &data.path.clone()))?;
+        data.path =
+            std::path::absolute(&data.path).map_err(TrainError::io("find", &data.path.clone()))?;
     }
     Ok(())
 }
 
 /// Reads a file as the run's own data was read; its columns must be those of the model.
-fn read_like(
-    config: &RunConfig,
-    card: &ModelCard,
-    path: &Path,
-) -> Result<SeriesSet, TrainError> {
+fn read_like(config: &RunConfig, card: &ModelCard, path: &Path) -> Result<SeriesSet, TrainError> {
     let options = match &config.data {
         Some(DataConfig::File(data)) => data.options.clone(),
         _ => ReadOptions::default(),
@@ -275,14 +270,14 @@ fn scored(
     model: &regard_nn::model::Model,
     progress: &Progress,
     observer: &mut dyn Observer,
-) -> Result<(Report, Option<SeriesSet>), TrainError> {
+) -> (Report, Option<SeriesSet>) {
     observer.phase("fitting baselines", None);
     let baselines = run_report::baselines(config, data);
     let history = baselines
         .iter()
         .filter_map(|b| b.method.as_ref().ok().map(|m| m.window()))
         .fold(data.shape.window, usize::max);
-    let scale = run_report::time_scale(&data.info);
+    let scale = data.info.time_scale();
     // A baseline that needs more history than the test series have must not cost the model its
     // rollouts.
     let shortest = data.test.set.lengths().into_iter().min().unwrap_or(0);
@@ -299,7 +294,7 @@ fn scored(
     }
     let report = run_report::report(config, data, &model, progress, &scorer, all, &rollouts);
     let predictions = predictions(data, &scorer.starts, &scorer, &rollouts);
-    Ok((report, predictions))
+    (report, predictions)
 }
 
 /// Forecast and truth of every rollout, in physical units.
@@ -331,5 +326,5 @@ fn predictions(
         })
         .collect();
     let finite = series.iter().all(|s| s.values.iter().all(|x| x.is_finite()));
-    (!series.is_empty() && finite).then(|| SeriesSet { columns, series, dt: data.info.dt })
+    (!series.is_empty() && finite).then_some(SeriesSet { columns, series, dt: data.info.dt })
 }

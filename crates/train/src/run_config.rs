@@ -149,18 +149,20 @@ impl Default for RunConfig {
 }
 
 fn easy(n_heads: usize) -> MechanismConfig {
-    MechanismConfig::Easy(EasyConfig {
-        n_heads,
-        form: EasyForm::Right,
-        init: AlphaInit::Stacked,
-    })
+    MechanismConfig::Easy(EasyConfig { n_heads, form: EasyForm::Right, init: AlphaInit::Stacked })
 }
 
 /// Keys of `[data]` for each source; flattened sections cannot refuse unknown keys themselves.
 const LORENZ_KEYS: &[&str] =
     &["source", "n_series", "n_steps", "dt", "burn_in", "seed", "sigma", "rho", "beta", "test"];
 const FILE_KEYS: &[&str] = &[
-    "source", "path", "lyapunov_exponent", "columns", "id_column", "time_column", "array",
+    "source",
+    "path",
+    "lyapunov_exponent",
+    "columns",
+    "id_column",
+    "time_column",
+    "array",
     "missing",
 ];
 
@@ -204,7 +206,9 @@ impl RunConfig {
         check_data_keys(origin, &table)?;
         // Parsed from the text first: only so do messages know the line.
         let config: Self = toml::from_str(text).map_err(|e| error(origin, &e))?;
-        let mut config = if set.is_empty() { config } else {
+        let mut config = if set.is_empty() {
+            config
+        } else {
             for argument in set {
                 set_key(&mut table, argument)?;
                 let origin = format!("--set {argument}");
@@ -216,7 +220,7 @@ impl RunConfig {
         config.fit.check()?;
         config.check()?;
         if config.title.is_empty() {
-            config.title = origin.to_owned();
+            origin.clone_into(&mut config.title);
         }
         Ok(config)
     }
@@ -321,9 +325,8 @@ fn set_key(table: &mut toml::Table, argument: &str) -> Result<(), TrainError> {
         origin: format!("--set {argument}"),
         message: message.to_owned(),
     };
-    let (path, text) = argument
-        .split_once('=')
-        .ok_or_else(|| error("expected key=value, as in fit.epochs=10"))?;
+    let (path, text) =
+        argument.split_once('=').ok_or_else(|| error("expected key=value, as in fit.epochs=10"))?;
     let (path, text) = (path.trim(), text.trim());
     let value = toml::from_str::<toml::Table>(&format!("value = {text}"))
         .ok()
@@ -333,9 +336,8 @@ fn set_key(table: &mut toml::Table, argument: &str) -> Result<(), TrainError> {
     let last = keys.pop().filter(|k| !k.is_empty()).ok_or_else(|| error("the key is empty"))?;
     let mut section = table;
     for key in keys {
-        let next = section
-            .entry(key.to_owned())
-            .or_insert_with(|| toml::Value::Table(toml::Table::new()));
+        let next =
+            section.entry(key.to_owned()).or_insert_with(|| toml::Value::Table(toml::Table::new()));
         section = next
             .as_table_mut()
             .ok_or_else(|| error(&format!("{key} is a value, not a section")))?;

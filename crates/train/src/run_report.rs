@@ -8,11 +8,10 @@ use crate::classical::{Baseline, BaselinesConfig, SeriesView, baselines as fit_b
 use crate::evaluate::{Rollouts, Scorer, Scores};
 use crate::forecasting::Forecasting;
 use crate::metric::normalized_error::rms_state;
-use crate::metric::valid_prediction_time::TimeScale;
 use crate::registry;
 use crate::report::{
-    DataInfo, ErrorGrowth, ModelInfo, PhasePortrait, Report, RolloutExample, RolloutPlots,
-    RunInfo, ScoreMatrix, ScoreMeaning, ScoreRow, TrainingInfo, ValidUntil,
+    ErrorGrowth, ModelInfo, PhasePortrait, Report, RolloutExample, RolloutPlots, RunInfo,
+    ScoreMatrix, ScoreMeaning, ScoreRow, TrainingInfo, ValidUntil,
 };
 use crate::run_config::RunConfig;
 use crate::run_folder::RunFolder;
@@ -32,11 +31,6 @@ pub(crate) fn baselines(config: &RunConfig, data: &Forecasting) -> Vec<Baseline>
         config
     });
     fit_baselines(&config, &series)
-}
-
-/// The unit of valid prediction times.
-pub(crate) fn time_scale(info: &DataInfo) -> TimeScale {
-    TimeScale::from_known(info.dt, info.lyapunov_exponent)
 }
 
 pub(crate) fn run_info(
@@ -74,11 +68,7 @@ pub(crate) fn complete_model_row(
 }
 
 /// Scores a baseline, or says why it was not run.
-pub(crate) fn baseline_scores(
-    scorer: &Scorer<'_>,
-    baseline: Baseline,
-    history: usize,
-) -> Scores {
+pub(crate) fn baseline_scores(scorer: &Scorer<'_>, baseline: Baseline, history: usize) -> Scores {
     let not_run = |why: String| Scores {
         row: ScoreRow {
             name: baseline.name.to_owned(),
@@ -181,7 +171,10 @@ fn plots(
     let rms = rms_state(states, channels);
     let valid = |i: usize| {
         let errors = crate::metric::normalized_error::normalized_error(
-            &rollouts[i], truths[i], channels, rms,
+            &rollouts[i],
+            truths[i],
+            channels,
+            rms,
         );
         crate::metric::valid_prediction_time::first_exceedance(&errors, SHOWN_THRESHOLD)
     };
@@ -203,8 +196,7 @@ fn plots(
         input: phys(input),
         truth: phys(truths[median]),
         forecast: phys(&rollouts[median]),
-        valid_until: valid(median)
-            .map(|steps| ValidUntil { threshold: SHOWN_THRESHOLD, steps }),
+        valid_until: valid(median).map(|steps| ValidUntil { threshold: SHOWN_THRESHOLD, steps }),
     };
     let phase =
         PhasePortrait::first_and_last(&data.info.columns, &example.truth, &example.forecast);

@@ -104,11 +104,20 @@ impl ScheduleConfig {
         };
         match *self {
             Self::Constant { .. } => Ok(()),
-            Self::Exponential { final_fraction: f, .. } | Self::Cosine { final_fraction: f, .. } => {
-                if f > 0.0 && f <= 1.0 { Ok(()) } else { error("fit.schedule.final_fraction", f) }
+            Self::Exponential { final_fraction: f, .. }
+            | Self::Cosine { final_fraction: f, .. } => {
+                if f > 0.0 && f <= 1.0 {
+                    Ok(())
+                } else {
+                    error("fit.schedule.final_fraction", f)
+                }
             }
             Self::Plateau { factor: f, .. } => {
-                if f > 0.0 && f <= 1.0 { Ok(()) } else { error("fit.schedule.factor", f) }
+                if f > 0.0 && f <= 1.0 {
+                    Ok(())
+                } else {
+                    error("fit.schedule.factor", f)
+                }
             }
         }
     }
@@ -185,9 +194,12 @@ mod tests {
     fn plateau_falls_after_its_patience() {
         let schedule = ScheduleConfig::Plateau { factor: 0.5, patience: 2, warmup_steps: 0 };
         let mut state = PlateauState::default();
-        for (loss, expected) in [(1.0, 1.0), (1.1, 1.0), (1.2, 0.5), (0.9, 0.5), (1.0, 0.5), (1.0, 0.25)] {
+        for (loss, expected) in
+            [(1.0, 1.0), (1.1, 1.0), (1.2, 0.5), (0.9, 0.5), (1.0, 0.5), (1.0, 0.25)]
+        {
             schedule.observe(loss, &mut state);
-            assert_eq!(schedule.fraction(at(3, 30), &state), expected);
+            let fraction = schedule.fraction(at(3, 30), &state);
+            assert!((fraction - expected).abs() < 1e-15, "{fraction} instead of {expected}");
         }
     }
 }

@@ -72,7 +72,8 @@ pub(crate) fn run(args: &CompareArgs, out: &mut impl Write) -> Result<Verdict> {
     let compared =
         regard_train::compare(&config, &args.mechanisms, args.seeds, &options, &mut progress);
     drop(progress);
-    let Comparison { folder, reports, .. } = compared.map_err(|error| resumable(error, args.out.is_some()))?;
+    let Comparison { folder, reports, .. } =
+        compared.map_err(|error| resumable(error, args.out.is_some()))?;
     if args.json {
         let document = Document { folder: &folder, reports: &reports };
         writeln!(out, "{}", serde_json::to_string(&document)?)?;

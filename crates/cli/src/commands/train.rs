@@ -87,11 +87,7 @@ pub(crate) fn run(args: &TrainArgs, out: &mut impl Write) -> Result<Verdict> {
     Ok(Verdict::of(&[report]))
 }
 
-fn start(
-    spec: &str,
-    args: &TrainArgs,
-    progress: &mut Progress,
-) -> Result<Outcome, TrainError> {
+fn start(spec: &str, args: &TrainArgs, progress: &mut Progress) -> Result<Outcome, TrainError> {
     let mut config = RunConfig::load(spec, &args.set)?;
     if let Some(data) = &args.data {
         config.use_data_file(data);

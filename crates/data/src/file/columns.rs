@@ -4,8 +4,7 @@ use std::collections::HashSet;
 use std::path::Path;
 
 use super::ReadOptions;
-use crate::SeriesSet;
-use crate::error::{DataError, UnknownName};
+use crate::{DataError, SeriesSet, UnknownName};
 
 /// The id column of a table that names no other; [`write`](super::write) makes it.
 pub const ID_COLUMN: &str = "series";

@@ -135,7 +135,7 @@ fn forward<S: Storage + Tables>(
     let w = unsafe { Packed::new(View::<S, 2>::new(weight).ptr, d_in, d_out, d_out, 1) };
     for_each_chunk(rows, d_in * d_out, |first, n| unsafe {
         let (z, y) = (z_ptr.at(first * d_out), y_ptr.at(first * d_out));
-        multiply(Rows { rows: n, a: x_ptr.at(first * d_in), w: &w, c: z });
+        multiply(Rows { m: n, a: x_ptr.at(first * d_in), w: &w, c: z });
         if bias.is_some() || activation != Activation::Identity {
             launch(Epilogue { rows: n, d: d_out, bias, z, y, activation });
         }
@@ -189,13 +189,12 @@ fn backward<S: Storage + Tables>(
             });
         }
         if let (Some(w), Some(dx)) = (&w_t, dx_ptr) {
-            multiply(Rows { rows: n, a: dz, w, c: dx.at(first * d_in) });
+            multiply(Rows { m: n, a: dz, w, c: dx.at(first * d_in) });
         }
     });
     let dx = dx.map(|dx| unsafe { dx.finish([batch, time, d_in]) });
     let dw = want_weight.then(|| weight_gradient(&kept.x, dz_ptr, [rows, d_in, d_out]));
-    let bias =
-        want_bias.then(|| unsafe { column_sums(partial_ptr, rows, d_out).finish([d_out]) });
+    let bias = want_bias.then(|| unsafe { column_sums(partial_ptr, rows, d_out).finish([d_out]) });
     drop(dz);
     [dx, dw, bias]
 }
@@ -209,16 +208,29 @@ fn weight_gradient<S: Storage>(
     let mut dw = Output::<S>::new(d_in * d_out);
     let x = View::<S, 3>::new(x).ptr;
     let parallel = rows * d_in * d_out >= 1 << 18;
-    let threads =
-        if parallel { gemm::Parallelism::Rayon(0) } else { gemm::Parallelism::None };
+    let threads = if parallel { gemm::Parallelism::Rayon(0) } else { gemm::Parallelism::None };
     let [d_in_s, d_out_s] = [d_in, d_out].map(usize::cast_signed);
     unsafe {
         gemm::gemm(
-            d_in, d_out, rows,
-            dw.ptr().0, 1, d_out_s, false,
-            x.0, d_in_s, 1,
-            dz.0, 1, d_out_s,
-            S::ZERO, S::ONE, false, false, false, threads,
+            d_in,
+            d_out,
+            rows,
+            dw.ptr().0,
+            1,
+            d_out_s,
+            false,
+            x.0,
+            d_in_s,
+            1,
+            dz.0,
+            1,
+            d_out_s,
+            S::ZERO,
+            S::ONE,
+            false,
+            false,
+            false,
+            threads,
         );
         dw.finish([d_in, d_out])
     }

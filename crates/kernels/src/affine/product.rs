@@ -6,8 +6,8 @@
 #![expect(unsafe_code, reason = "SIMD kernel on raw memory")]
 
 use crate::cpu::dispatch::{Kernel, launch};
-use crate::cpu::matmul::MatMul;
 use crate::cpu::math::Tables;
+use crate::cpu::matmul::MatMul;
 use crate::cpu::simd::{Scalar, Vector};
 use crate::cpu::view::Ptr;
 
@@ -49,7 +49,7 @@ impl<S: Scalar> Packed<S> {
 
 /// `C = A W` for some rows of `A`, both row-major without gaps.
 pub(super) struct Rows<'a, S> {
-    pub(super) rows: usize,
+    pub(super) m: usize,
     pub(super) a: *const S,
     pub(super) w: &'a Packed<S>,
     pub(super) c: *mut S,
@@ -62,7 +62,7 @@ impl<S: Tables> Kernel<S> for Rows<'_, S> {
         for first in (0..*n).step_by(PANEL) {
             unsafe {
                 V::matmul(MatMul {
-                    m: self.rows,
+                    m: self.m,
                     n: PANEL.min(n - first),
                     k: *k,
                     a: self.a,

@@ -8,11 +8,17 @@ const ALL: [Activation; 3] = [Activation::Identity, Activation::Relu, Activation
 
 #[test]
 fn equals_the_definition_at_all_sizes() {
-    for (rows, d_in, d_out) in [([1, 1], 1, 1), ([2, 3], 5, 7), ([5, 29], 17, 67), ([3, 97], 64, 33)] {
+    for (rows, d_in, d_out) in
+        [([1, 1], 1, 1), ([2, 3], 5, 7), ([5, 29], 17, 67), ([3, 97], 64, 33)]
+    {
         let [batch, time] = rows;
-        let (x, w, b) = (normal([batch, time, d_in], 1), normal([d_in, d_out], 2), normal([d_out], 3));
+        let (x, w, b) =
+            (normal([batch, time, d_in], 1), normal([d_in, d_out], 2), normal([d_out], 3));
         let (wv, bv) = (to_f64(&w), to_f64(&b));
-        let rows = to_f64(&x).chunks_exact(d_in).flat_map(|row| reference::affine_row(row, &wv, Some(&bv), d_out)).collect();
+        let rows = to_f64(&x)
+            .chunks_exact(d_in)
+            .flat_map(|row| reference::affine_row(row, &wv, Some(&bv), d_out))
+            .collect();
         let expected = from_f64(rows, [batch, time, d_out]);
         assert_close(&affine(x, w, Some(b), Activation::Identity), &expected, 1e-13);
     }
@@ -33,7 +39,11 @@ fn equals_the_composed_form_with_every_activation() {
 fn gradients_match_central_differences() {
     for activation in ALL {
         let (w, b) = (normal([5, 7], 2), normal([7], 3));
-        assert_gradients([normal([2, 3, 5], 1)], |[x]| affine(x, w.clone(), Some(b.clone()), activation), 1e-8);
+        assert_gradients(
+            [normal([2, 3, 5], 1)],
+            |[x]| affine(x, w.clone(), Some(b.clone()), activation),
+            1e-8,
+        );
         let x = normal([2, 3, 5], 1);
         assert_gradients([w.clone()], |[w]| affine(x.clone(), w, None, activation), 1e-8);
         assert_gradients([b], |[b]| affine(x.clone(), w.clone(), Some(b), activation), 1e-8);
@@ -56,7 +66,9 @@ fn gradients_equal_those_of_the_composed_form_over_many_rows() {
         let y2 = composed(x2.clone(), w2.clone(), Some(b2.clone()), activation);
         let g1 = (y1 * cotangent.clone()).sum().backward();
         let g2 = (y2 * cotangent.clone()).sum().backward();
-        let pair = |a: Option<Tensor<3>>, b: Option<Tensor<3>>| assert_close(&a.expect("gradient"), &b.expect("gradient"), 1e-12);
+        let pair = |a: Option<Tensor<3>>, b: Option<Tensor<3>>| {
+            assert_close(&a.expect("gradient"), &b.expect("gradient"), 1e-12)
+        };
         pair(x1.grad(&g1), x2.grad(&g2));
         assert_close(&w1.grad(&g1).expect("gradient"), &w2.grad(&g2).expect("gradient"), 1e-12);
         assert_close(&b1.grad(&g1).expect("gradient"), &b2.grad(&g2).expect("gradient"), 1e-12);

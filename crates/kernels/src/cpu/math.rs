@@ -8,6 +8,7 @@
 //! Both polynomials were fitted for this file (Chebyshev nodes, `mpmath` with 40 digits). The tests
 //! below hold the relative error of `exp` under 2.5e-7 in f32 and 4e-16 in f64.
 #![expect(unsafe_code, reason = "generic over SIMD vectors")]
+#![expect(clippy::excessive_precision, reason = "coefficients as they were computed")]
 
 use super::simd::{Scalar, Vector};
 
@@ -27,8 +28,13 @@ pub(crate) trait Tables: Scalar {
 }
 
 impl Tables for f32 {
-    const EXP: &'static [f32] =
-        &[0.500_000_001_347, 0.166_665_769_67, 0.041_666_464_895, 0.008_363_181_54, 0.001_393_365_25];
+    const EXP: &'static [f32] = &[
+        0.500_000_001_347,
+        0.166_665_769_67,
+        0.041_666_464_895,
+        0.008_363_181_54,
+        0.001_393_365_25,
+    ];
     const ERFCX: &'static [f32] = &[
         0.577_033_76,
         0.355_436_92,

@@ -119,11 +119,7 @@ unsafe fn tile<V: Vector, const MR: usize, const NV: usize>(
         let mut b = p.b.add(j);
         for _ in 0..p.k {
             let row: [V; NV] = std::array::from_fn(|v| {
-                if whole {
-                    V::load(b.add(v * V::LANES))
-                } else {
-                    V::load_partial(b, lanes)
-                }
+                if whole { V::load(b.add(v * V::LANES)) } else { V::load_partial(b, lanes) }
             });
             for (r, acc) in acc.iter_mut().enumerate() {
                 let x = V::splat(*a[r / GROUP].add(r % GROUP * p.a_row));

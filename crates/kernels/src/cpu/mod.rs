@@ -5,8 +5,8 @@
 //! for every instruction set; [`dispatch::launch`] picks the best one the processor has.
 
 pub(crate) mod dispatch;
-pub(crate) mod matmul;
 pub(crate) mod math;
+pub(crate) mod matmul;
 pub(crate) mod op;
 pub(crate) mod simd;
 pub(crate) mod view;

@@ -11,9 +11,7 @@ use burn::backend::autodiff::checkpoint::strategy::{
 };
 use burn::backend::autodiff::grads::Gradients;
 use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
-use burn::backend::{
-    Autodiff, DispatchDevice, DispatchKindConversion, DispatchTensor, Flex,
-};
+use burn::backend::{Autodiff, DispatchDevice, DispatchKindConversion, DispatchTensor, Flex};
 use burn::tensor::{DType, GradientCheckpointingStrategy, Tensor};
 
 use super::view::FlexTensor;

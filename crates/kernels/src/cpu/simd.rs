@@ -140,10 +140,8 @@ macro_rules! scalar {
             const NEG_INFINITY: Self = $t::NEG_INFINITY;
 
             #[inline(always)]
-            #[expect(clippy::cast_possible_truncation, reason = "rounding to the kernel's type")]
-            #[allow(trivial_numeric_casts, clippy::unnecessary_cast, reason = "f64 to f64")]
             fn from_f64(x: f64) -> Self {
-                x as $t
+                burn::tensor::ElementConversion::elem::<$t>(x)
             }
             #[inline(always)]
             fn to_f64(self) -> f64 {
@@ -241,13 +239,10 @@ macro_rules! portable {
             #[expect(
                 clippy::cast_possible_truncation,
                 clippy::cast_sign_loss,
-                clippy::cast_possible_wrap,
                 reason = "an exponent in range, moved into its bits"
             )]
             unsafe fn exp2_integral(self) -> Self {
-                Self(self.0.map(|x| {
-                    $t::from_bits(((x as i32 + $bias) as $bits) << $mantissa)
-                }))
+                Self(self.0.map(|x| $t::from_bits(((x as i32 + $bias) as $bits) << $mantissa)))
             }
             #[inline(always)]
             unsafe fn select_positive(self, yes: Self, no: Self) -> Self {
@@ -264,12 +259,18 @@ portable!(f64, 4, u64, 52, 1023);
 pub(crate) mod x86 {
     //! AVX2 + FMA and AVX-512F registers.
     use super::{MatMul, Vector, matmul};
+    #[cfg_attr(not(test), expect(clippy::wildcard_imports, reason = "a hundred intrinsics"))]
     use std::arch::x86_64::*;
 
     const NEAREST: i32 = _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC;
 
     /// All bits set in the first `n` of eight 32-bit lanes.
     #[inline(always)]
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_possible_wrap,
+        reason = "at most eight lanes"
+    )]
     unsafe fn first_8(n: usize) -> __m256i {
         let lane = unsafe { _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7) };
         unsafe { _mm256_cmpgt_epi32(_mm256_set1_epi32(n as i32), lane) }
@@ -277,6 +278,7 @@ pub(crate) mod x86 {
 
     /// All bits set in the first `n` of four 64-bit lanes.
     #[inline(always)]
+    #[expect(clippy::cast_possible_wrap, reason = "at most four lanes")]
     unsafe fn first_4(n: usize) -> __m256i {
         let lane = unsafe { _mm256_setr_epi64x(0, 1, 2, 3) };
         unsafe { _mm256_cmpgt_epi64(_mm256_set1_epi64x(n as i64), lane) }
@@ -375,10 +377,24 @@ pub(crate) mod x86 {
     }
 
     vector!(
-        F32x8, __m256, f32, 8, 16, "avx2,fma",
-        _mm256_set1_ps, _mm256_loadu_ps, _mm256_storeu_ps, _mm256_add_ps, _mm256_sub_ps,
-        _mm256_mul_ps, _mm256_div_ps, _mm256_fmadd_ps, _mm256_max_ps, _mm256_min_ps,
-        _mm256_sqrt_ps, _mm256_round_ps,
+        F32x8,
+        __m256,
+        f32,
+        8,
+        16,
+        "avx2,fma",
+        _mm256_set1_ps,
+        _mm256_loadu_ps,
+        _mm256_storeu_ps,
+        _mm256_add_ps,
+        _mm256_sub_ps,
+        _mm256_mul_ps,
+        _mm256_div_ps,
+        _mm256_fmadd_ps,
+        _mm256_max_ps,
+        _mm256_min_ps,
+        _mm256_sqrt_ps,
+        _mm256_round_ps,
         |e| _mm256_castsi256_ps(_mm256_slli_epi32::<23>(_mm256_add_epi32(
             _mm256_cvtps_epi32(e),
             _mm256_set1_epi32(127)
@@ -388,10 +404,24 @@ pub(crate) mod x86 {
         _mm256_maskstore_ps(to, first_8(n), v)
     );
     vector!(
-        F64x4, __m256d, f64, 4, 16, "avx2,fma",
-        _mm256_set1_pd, _mm256_loadu_pd, _mm256_storeu_pd, _mm256_add_pd, _mm256_sub_pd,
-        _mm256_mul_pd, _mm256_div_pd, _mm256_fmadd_pd, _mm256_max_pd, _mm256_min_pd,
-        _mm256_sqrt_pd, _mm256_round_pd,
+        F64x4,
+        __m256d,
+        f64,
+        4,
+        16,
+        "avx2,fma",
+        _mm256_set1_pd,
+        _mm256_loadu_pd,
+        _mm256_storeu_pd,
+        _mm256_add_pd,
+        _mm256_sub_pd,
+        _mm256_mul_pd,
+        _mm256_div_pd,
+        _mm256_fmadd_pd,
+        _mm256_max_pd,
+        _mm256_min_pd,
+        _mm256_sqrt_pd,
+        _mm256_round_pd,
         |e| _mm256_castsi256_pd(_mm256_slli_epi64::<52>(_mm256_add_epi64(
             _mm256_cvtepi32_epi64(_mm256_cvtpd_epi32(e)),
             _mm256_set1_epi64x(1023)
@@ -401,30 +431,64 @@ pub(crate) mod x86 {
         _mm256_maskstore_pd(to, first_4(n), v)
     );
     vector!(
-        F32x16, __m512, f32, 16, 32, "avx512f,avx2,fma",
-        _mm512_set1_ps, _mm512_loadu_ps, _mm512_storeu_ps, _mm512_add_ps, _mm512_sub_ps,
-        _mm512_mul_ps, _mm512_div_ps, _mm512_fmadd_ps, _mm512_max_ps, _mm512_min_ps,
-        _mm512_sqrt_ps, _mm512_roundscale_ps,
+        F32x16,
+        __m512,
+        f32,
+        16,
+        32,
+        "avx512f,avx2,fma",
+        _mm512_set1_ps,
+        _mm512_loadu_ps,
+        _mm512_storeu_ps,
+        _mm512_add_ps,
+        _mm512_sub_ps,
+        _mm512_mul_ps,
+        _mm512_div_ps,
+        _mm512_fmadd_ps,
+        _mm512_max_ps,
+        _mm512_min_ps,
+        _mm512_sqrt_ps,
+        _mm512_roundscale_ps,
         |e| _mm512_castsi512_ps(_mm512_slli_epi32::<23>(_mm512_add_epi32(
             _mm512_cvtps_epi32(e),
             _mm512_set1_epi32(127)
         ))),
         |c, yes, no| _mm512_mask_blend_ps(
-            _mm512_cmp_ps_mask::<_CMP_GT_OQ>(c, _mm512_setzero_ps()), no, yes),
+            _mm512_cmp_ps_mask::<_CMP_GT_OQ>(c, _mm512_setzero_ps()),
+            no,
+            yes
+        ),
         |from, to, v, n| _mm512_maskz_loadu_ps((1 << n) - 1, from),
         _mm512_mask_storeu_ps(to, (1 << n) - 1, v)
     );
     vector!(
-        F64x8, __m512d, f64, 8, 32, "avx512f,avx2,fma",
-        _mm512_set1_pd, _mm512_loadu_pd, _mm512_storeu_pd, _mm512_add_pd, _mm512_sub_pd,
-        _mm512_mul_pd, _mm512_div_pd, _mm512_fmadd_pd, _mm512_max_pd, _mm512_min_pd,
-        _mm512_sqrt_pd, _mm512_roundscale_pd,
+        F64x8,
+        __m512d,
+        f64,
+        8,
+        32,
+        "avx512f,avx2,fma",
+        _mm512_set1_pd,
+        _mm512_loadu_pd,
+        _mm512_storeu_pd,
+        _mm512_add_pd,
+        _mm512_sub_pd,
+        _mm512_mul_pd,
+        _mm512_div_pd,
+        _mm512_fmadd_pd,
+        _mm512_max_pd,
+        _mm512_min_pd,
+        _mm512_sqrt_pd,
+        _mm512_roundscale_pd,
         |e| _mm512_castsi512_pd(_mm512_slli_epi64::<52>(_mm512_add_epi64(
             _mm512_cvtepi32_epi64(_mm512_cvtpd_epi32(e)),
             _mm512_set1_epi64(1023)
         ))),
         |c, yes, no| _mm512_mask_blend_pd(
-            _mm512_cmp_pd_mask::<_CMP_GT_OQ>(c, _mm512_setzero_pd()), no, yes),
+            _mm512_cmp_pd_mask::<_CMP_GT_OQ>(c, _mm512_setzero_pd()),
+            no,
+            yes
+        ),
         |from, to, v, n| _mm512_maskz_loadu_pd((1 << n) - 1, from),
         _mm512_mask_storeu_pd(to, (1 << n) - 1, v)
     );
@@ -438,9 +502,9 @@ pub(crate) mod arm {
         float32x4_t, float64x2_t, vaddq_f32, vaddq_f64, vaddq_s32, vaddq_s64, vbslq_f32, vbslq_f64,
         vcgtzq_f32, vcgtzq_f64, vcvtnq_s32_f32, vcvtnq_s64_f64, vdivq_f32, vdivq_f64, vdupq_n_f32,
         vdupq_n_f64, vdupq_n_s32, vdupq_n_s64, vfmaq_f32, vfmaq_f64, vld1q_f32, vld1q_f64,
-        vmaxq_f32, vmaxq_f64, vminq_f32, vminq_f64, vmulq_f32, vmulq_f64,
-        vreinterpretq_f32_s32, vreinterpretq_f64_s64, vrndnq_f32, vrndnq_f64, vshlq_n_s32,
-        vshlq_n_s64, vsqrtq_f32, vsqrtq_f64, vst1q_f32, vst1q_f64, vsubq_f32, vsubq_f64,
+        vmaxq_f32, vmaxq_f64, vminq_f32, vminq_f64, vmulq_f32, vmulq_f64, vreinterpretq_f32_s32,
+        vreinterpretq_f64_s64, vrndnq_f32, vrndnq_f64, vshlq_n_s32, vshlq_n_s64, vsqrtq_f32,
+        vsqrtq_f64, vst1q_f32, vst1q_f64, vsubq_f32, vsubq_f64,
     };
 
     macro_rules! vector {
@@ -523,17 +587,51 @@ pub(crate) mod arm {
     }
 
     vector!(
-        F32x4, float32x4_t, f32, 4,
-        vdupq_n_f32, vld1q_f32, vst1q_f32, vaddq_f32, vsubq_f32, vmulq_f32, vdivq_f32, vfmaq_f32,
-        vmaxq_f32, vminq_f32, vsqrtq_f32, vrndnq_f32,
-        |e| vreinterpretq_f32_s32(vshlq_n_s32::<23>(vaddq_s32(vcvtnq_s32_f32(e), vdupq_n_s32(127)))),
-        vcgtzq_f32, vbslq_f32
+        F32x4,
+        float32x4_t,
+        f32,
+        4,
+        vdupq_n_f32,
+        vld1q_f32,
+        vst1q_f32,
+        vaddq_f32,
+        vsubq_f32,
+        vmulq_f32,
+        vdivq_f32,
+        vfmaq_f32,
+        vmaxq_f32,
+        vminq_f32,
+        vsqrtq_f32,
+        vrndnq_f32,
+        |e| vreinterpretq_f32_s32(vshlq_n_s32::<23>(vaddq_s32(
+            vcvtnq_s32_f32(e),
+            vdupq_n_s32(127)
+        ))),
+        vcgtzq_f32,
+        vbslq_f32
     );
     vector!(
-        F64x2, float64x2_t, f64, 2,
-        vdupq_n_f64, vld1q_f64, vst1q_f64, vaddq_f64, vsubq_f64, vmulq_f64, vdivq_f64, vfmaq_f64,
-        vmaxq_f64, vminq_f64, vsqrtq_f64, vrndnq_f64,
-        |e| vreinterpretq_f64_s64(vshlq_n_s64::<52>(vaddq_s64(vcvtnq_s64_f64(e), vdupq_n_s64(1023)))),
-        vcgtzq_f64, vbslq_f64
+        F64x2,
+        float64x2_t,
+        f64,
+        2,
+        vdupq_n_f64,
+        vld1q_f64,
+        vst1q_f64,
+        vaddq_f64,
+        vsubq_f64,
+        vmulq_f64,
+        vdivq_f64,
+        vfmaq_f64,
+        vmaxq_f64,
+        vminq_f64,
+        vsqrtq_f64,
+        vrndnq_f64,
+        |e| vreinterpretq_f64_s64(vshlq_n_s64::<52>(vaddq_s64(
+            vcvtnq_s64_f64(e),
+            vdupq_n_s64(1023)
+        ))),
+        vcgtzq_f64,
+        vbslq_f64
     );
 }

@@ -138,9 +138,9 @@ fn score_gradient<S: Storage + Tables>(v: &FlexTensor, grad: &FlexTensor) -> Fle
 /// Calls `f` for all tasks, on all threads if it pays.
 fn for_each(tasks: usize, work: usize, f: impl Fn(usize) + Sync) {
     if tasks * work < 1 << 16 || tasks < 2 {
-        (0..tasks).for_each(f);
+        (0..tasks).for_each(&f);
     } else {
-        (0..tasks).into_par_iter().with_min_len(1.max((1 << 14) / work.max(1))).for_each(|i| f(i));
+        (0..tasks).into_par_iter().with_min_len(1.max((1 << 14) / work.max(1))).for_each(&f);
     }
 }
 

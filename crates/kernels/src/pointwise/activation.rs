@@ -69,12 +69,7 @@ impl FusedOp<2> for BiasActivation {
         by_dtype!(x, forward(&x, &bias, self.0))
     }
 
-    fn backward(
-        &self,
-        z: FlexTensor,
-        grad: FlexTensor,
-        _: [bool; 2],
-    ) -> [Option<FlexTensor>; 2] {
+    fn backward(&self, z: FlexTensor, grad: FlexTensor, _: [bool; 2]) -> [Option<FlexTensor>; 2] {
         let grad = contiguous(grad);
         by_dtype!(z, backward(&z, &grad, self.0)).map(Some)
     }

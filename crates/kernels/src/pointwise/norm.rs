@@ -67,12 +67,7 @@ pub fn residual_norm(
 
 /// Layer norm out of Burn operations.
 #[must_use]
-pub fn composed_layer_norm(
-    x: Tensor<3>,
-    gamma: Tensor<1>,
-    beta: Tensor<1>,
-    eps: f64,
-) -> Tensor<3> {
+pub fn composed_layer_norm(x: Tensor<3>, gamma: Tensor<1>, beta: Tensor<1>, eps: f64) -> Tensor<3> {
     let centred = x.clone() - x.mean_dim(2);
     let variance = centred.clone().square().mean_dim(2);
     centred / (variance + eps).sqrt() * gamma.unsqueeze() + beta.unsqueeze()

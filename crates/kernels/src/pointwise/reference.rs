@@ -18,7 +18,13 @@ pub fn normal_cdf(x: f64) -> f64 {
     let density = |t: f64| (-t * t / 2.0).exp() / (2.0 * std::f64::consts::PI).sqrt();
     let sum: f64 = (0..=steps)
         .map(|i| {
-            let weight = if i == 0 || i == steps { 1.0 } else if i % 2 == 1 { 4.0 } else { 2.0 };
+            let weight = if i == 0 || i == steps {
+                1.0
+            } else if i % 2 == 1 {
+                4.0
+            } else {
+                2.0
+            };
             weight * density(f64::from(i) * h)
         })
         .sum();
@@ -35,6 +41,6 @@ pub fn gelu(x: f64) -> f64 {
 #[must_use]
 pub fn pair_pool(row: &[f64]) -> Vec<f64> {
     let pairs = row.chunks_exact(2);
-    let means = pairs.clone().map(|p| (p[0] + p[1]) / 2.0);
+    let means = pairs.clone().map(|p| f64::midpoint(p[0], p[1]));
     means.chain(pairs.map(|p| p[0].max(p[1]))).collect()
 }

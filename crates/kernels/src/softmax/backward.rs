@@ -64,16 +64,25 @@ pub(super) fn backward<S: Storage + Tables>(
     };
     let mut partial = Output::<S>::zeros(q_len * (chunks - 1));
     let dot = dot_rows(p, saved);
-    let [q, k, v, w] = [
-        gradients.q.ptr(),
-        gradients.k.ptr(),
-        gradients.v.ptr(),
-        gradients.log_weight.ptr(),
-    ];
+    let [q, k, v, w] =
+        [gradients.q.ptr(), gradients.k.ptr(), gradients.v.ptr(), gradients.log_weight.ptr()];
     let partial_ptr = partial.ptr();
     p.for_each_task(chunks, |batch, head, chunk| {
         let q = if chunk == 0 { q } else { Ptr(partial_ptr.at((chunk - 1) * q_len)) };
-        let kernel = Chunk { p, inputs, saved, dot: &dot, batch, head, chunk, chunks, q, k, v, w };
+        let kernel = Chunk {
+            p,
+            inputs,
+            saved,
+            dot: &dot,
+            batch,
+            head,
+            first_tile: chunk,
+            tile_step: chunks,
+            q,
+            k,
+            v,
+            w,
+        };
         unsafe { launch(kernel) };
     });
     // ∂Q = scale · (sum of the partial results, in order).
@@ -106,7 +115,7 @@ fn dot_rows<S: Storage>(p: &Problem, saved: &Saved<S>) -> Vec<S> {
     dot
 }
 
-/// The key tiles `chunk, chunk + chunks, …` of one head against all queries that see them.
+/// The key tiles `first_tile, first_tile + tile_step, …` of one head against all queries that see them.
 struct Chunk<'a, S> {
     p: &'a Problem,
     inputs: &'a Inputs<S>,
@@ -114,8 +123,8 @@ struct Chunk<'a, S> {
     dot: &'a [S],
     batch: usize,
     head: usize,
-    chunk: usize,
-    chunks: usize,
+    first_tile: usize,
+    tile_step: usize,
     q: Ptr<S>,
     k: Ptr<S>,
     v: Ptr<S>,
@@ -161,7 +170,7 @@ impl<S: Storage + Tables> Kernel<S> for Chunk<'_, S> {
     unsafe fn run<V: Vector<Scalar = S>>(self) {
         let p = self.p;
         let mut scratch = Scratch::new(p.d_k, p.d_v);
-        for key in (self.chunk * KEYS..p.time_k).step_by(self.chunks * KEYS) {
+        for key in (self.first_tile * KEYS..p.time_k).step_by(self.tile_step * KEYS) {
             let n = KEYS.min(p.time_k - key);
             unsafe {
                 self.load_keys(&mut scratch, key, n);
@@ -196,7 +205,7 @@ impl<S: Storage + Tables> Chunk<'_, S> {
             transpose(n, p.d_k, k, inputs.k.strides[2], scratch.k_t.as_mut_ptr(), ROW);
             transpose(n, p.d_v, v, inputs.v.strides[2], scratch.v_t.as_mut_ptr(), ROW);
         }
-        p.key_bias(
+        Problem::key_bias(
             inputs.log_weight.as_ref(),
             [self.batch, self.head],
             key,
@@ -241,7 +250,14 @@ impl<S: Storage + Tables> Chunk<'_, S> {
         let width = n.next_multiple_of(V::LANES);
         unsafe {
             copy_rows(rows, d_k, row(&inputs.q), inputs.q.strides[2], scratch.q.as_mut_ptr(), d_k);
-            copy_rows(rows, d_v, row(&saved.grad), saved.grad.strides[2], scratch.g.as_mut_ptr(), d_v);
+            copy_rows(
+                rows,
+                d_v,
+                row(&saved.grad),
+                saved.grad.strides[2],
+                scratch.g.as_mut_ptr(),
+                d_v,
+            );
             // S = Q Kᵀ and dP = G Vᵀ.
             let product = |a: &[S], d: usize, b: &[S], c: &mut [S]| {
                 V::matmul(MatMul {
@@ -313,10 +329,8 @@ impl<S: Storage + Tables> Chunk<'_, S> {
             let scale = V::splat(S::from_f64(self.p.scale));
             let lse = V::splat(*self.saved.lse.at(row));
             let dot = V::splat(self.dot[row]);
-            let (p, ds) = (
-                scratch.p.as_mut_ptr().add(r * ROW),
-                scratch.ds.as_mut_ptr().add(r * ROW),
-            );
+            let (p, ds) =
+                (scratch.p.as_mut_ptr().add(r * ROW), scratch.ds.as_mut_ptr().add(r * ROW));
             for j in seen..width {
                 *p.add(j) = S::NEG_INFINITY;
             }

@@ -10,6 +10,9 @@ use burn::tensor::{Bool, Tensor};
 /// - `q`: `[batch, heads, time_q, d_k]`; `k`: `[batch, heads, time_k, d_k]`
 /// - `v`: `[batch, heads, time_k, d_v]`; `log_weight`: `[batch, heads, time_k]`
 /// - returns: `[batch, heads, time_q, d_v]`
+///
+/// # Panics
+/// If the shapes disagree.
 #[must_use]
 pub fn composed(
     q: Tensor<4>,

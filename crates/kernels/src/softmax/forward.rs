@@ -50,7 +50,17 @@ pub(super) fn forward<S: Storage + Tables>(
         // Late tiles of a causal pass are the longest: start with them.
         let tile = tiles - 1 - tile;
         let rows = QUERIES.min(p.time_q - tile * QUERIES);
-        let kernel = Tile { p, inputs, packed: &packed, batch, head, first: tile * QUERIES, rows, o: o_ptr, lse: lse_ptr };
+        let kernel = Tile {
+            p,
+            inputs,
+            packed: &packed,
+            batch,
+            head,
+            first: tile * QUERIES,
+            rows,
+            o: o_ptr,
+            lse: lse_ptr,
+        };
         unsafe { launch(kernel) };
     });
     (o, lse)
@@ -151,11 +161,16 @@ impl<S: Storage + Tables> Kernel<S> for Tile<'_, S> {
                     c_row: s_row,
                     accumulate: false,
                 });
-                p.key_bias(inputs.log_weight.as_ref(), [batch, head], key, n, &mut bias[..width]);
-                for r in 0..rows {
+                Problem::key_bias(
+                    inputs.log_weight.as_ref(),
+                    [batch, head],
+                    key,
+                    n,
+                    &mut bias[..width],
+                );
+                for (r, (m, l)) in running.iter_mut().enumerate().take(rows) {
                     let row = scores.as_mut_ptr().add(r * s_row);
                     let seen = p.visible_keys(first + r).saturating_sub(key).min(n);
-                    let (m, l) = &mut running[r];
                     let shrink = if inputs.log_weight.is_some() {
                         weights::<V, true>(p.scale, row, &bias[..width], seen, m, l)
                     } else {
@@ -180,8 +195,7 @@ impl<S: Storage + Tables> Kernel<S> for Tile<'_, S> {
                 });
             }
         }
-        for r in 0..rows {
-            let (m, l) = running[r];
+        for (r, (m, l)) in running.into_iter().enumerate().take(rows) {
             let t = first + r;
             unsafe {
                 let to = self.o.at(((batch * p.time_q + t) * p.heads + head) * d_v);
@@ -235,11 +249,8 @@ unsafe fn weights<V: Vector<Scalar: Tables>, const BIAS: bool>(
             w.store(row.add(j));
             sum = sum.add(w);
         }
-        let shrink = if new == old {
-            V::Scalar::ONE
-        } else {
-            exp(V::splat(old).add(minus)).largest()
-        };
+        let shrink =
+            if new == old { V::Scalar::ONE } else { exp(V::splat(old).add(minus)).largest() };
         *m = new;
         *l = l.mul(shrink).add(sum.sum());
         shrink

@@ -120,7 +120,14 @@ fn run(
 ) -> (FlexTensor, Kept) {
     let [q, k, v] = [q, k, v].map(with_contiguous_rows);
     let log_weight = log_weight.map(with_contiguous_rows);
-    let kept = |o, lse| Kept { q: q.clone(), k: k.clone(), v: v.clone(), log_weight: log_weight.clone(), o, lse };
+    let kept = |o, lse| Kept {
+        q: q.clone(),
+        k: k.clone(),
+        v: v.clone(),
+        log_weight: log_weight.clone(),
+        o,
+        lse,
+    };
     let problem = problem(&q, &v, scale, causal);
     let (o, lse) = by_dtype!(q, forward_of(&problem, [&q, &k, &v], log_weight.as_ref()));
     (o.clone(), kept(o, lse))
@@ -163,8 +170,7 @@ fn backward_of<S: Storage + Tables>(
 ) -> [FlexTensor; 4] {
     let Kept { q, k, v, log_weight, o, lse } = kept;
     let lse = contiguous(lse.clone());
-    let saved =
-        Saved { o: View::new(o), lse: View::<S, 3>::new(&lse).ptr, grad: View::new(grad) };
+    let saved = Saved { o: View::new(o), lse: View::<S, 3>::new(&lse).ptr, grad: View::new(grad) };
     let grads = backward::<S>(p, &inputs([q, k, v], log_weight.as_ref()), &saved);
     unsafe {
         [

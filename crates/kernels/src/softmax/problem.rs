@@ -52,7 +52,6 @@ impl Problem {
     /// Log-weights of `n` keys from `first`; the rest of `bias` blocks (−∞).
     #[inline(always)]
     pub(super) fn key_bias<S: Scalar>(
-        &self,
         log_weight: Option<&View<S, 3>>,
         [batch, head]: [usize; 2],
         first: usize,

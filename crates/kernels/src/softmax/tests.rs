@@ -93,9 +93,8 @@ fn gradients_match_central_differences() {
 fn gradient_of_the_log_weight_matches_central_differences() {
     let [q, k, v] = inputs(5, 7, 3, 11);
     for causal in [false, true] {
-        let f = |[w]: [Tensor<3>; 1]| {
-            attention(q.clone(), k.clone(), v.clone(), Some(w), 0.4, causal)
-        };
+        let f =
+            |[w]: [Tensor<3>; 1]| attention(q.clone(), k.clone(), v.clone(), Some(w), 0.4, causal);
         assert_gradients([normal([BATCH, HEADS, 7], 5)], f, 1e-8);
     }
 }
@@ -103,9 +102,7 @@ fn gradient_of_the_log_weight_matches_central_differences() {
 #[test]
 fn gradients_equal_those_of_the_composed_form_across_tiles() {
     for (time_q, time_k, causal) in [(131, 131, true), (101, 197, false), (60, 150, true)] {
-        let make = || {
-            inputs(time_q, time_k, 16, 5).map(|x| x.autodiff().require_grad())
-        };
+        let make = || inputs(time_q, time_k, 16, 5).map(|x| x.autodiff().require_grad());
         let weight = || normal([BATCH, HEADS, time_k], 4).autodiff().require_grad();
         let cotangent = normal([BATCH, HEADS, time_q, 5], 9).autodiff();
         let (a, b, wa, wb) = (make(), make(), weight(), weight());
@@ -126,14 +123,21 @@ fn gradients_equal_those_of_the_composed_form_across_tiles() {
 
 #[test]
 fn a_fully_blocked_row_is_zero_and_passes_no_gradient() {
-    let blocked = Tensor::<2, Bool>::from_data([[true; 5], [false, false, true, false, true]], &Device::default());
+    let blocked = Tensor::<2, Bool>::from_data(
+        [[true; 5], [false, false, true, false, true]],
+        &Device::default(),
+    );
     let w = padding_log_weight(blocked, HEADS).cast(burn::tensor::FloatDType::F64);
     for f in [attention, composed] {
         let x = inputs(5, 5, 3, 7).map(|x| x.autodiff().require_grad());
         let [q, k, v] = x.clone();
         let out = f(q, k, v, Some(w.clone().autodiff()), 0.5, false);
         let rows = out.clone().inner();
-        assert_close(&rows.clone().narrow(0, 0, 1), &Tensor::zeros_like(&rows.narrow(0, 0, 1)), 0.0);
+        assert_close(
+            &rows.clone().narrow(0, 0, 1),
+            &Tensor::zeros_like(&rows.narrow(0, 0, 1)),
+            0.0,
+        );
         let grads = out.powi_scalar(2).sum().backward();
         for x in &x {
             let g = x.grad(&grads).expect("gradient");

@@ -21,9 +21,9 @@ mod rollout;
 mod schema;
 mod score;
 mod score_table;
-mod verdict;
 #[cfg(test)]
 mod synthetic;
+mod verdict;
 
 pub use json::ReportError;
 pub use rollout::{ErrorGrowth, PhasePortrait, RolloutExample, RolloutPlots, ValidUntil};
