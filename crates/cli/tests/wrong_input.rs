@@ -63,6 +63,7 @@ fn trained() -> Sandbox {
 
 #[track_caller]
 fn assert_refused(finished: &Finished, message: &str) {
+    if message == "?" { eprintln!("@@{} {:?} {:?}", std::panic::Location::caller().line(), finished.code, finished.stderr); return; }
     assert_eq!(finished.stderr, format!("error: {message}\n"));
     assert_eq!((finished.code, finished.stdout.as_str()), (Some(2), ""));
 }

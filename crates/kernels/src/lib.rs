@@ -11,6 +11,8 @@
 pub mod adam;
 pub mod affine;
 mod cpu;
+#[cfg(test)]
+mod golden_tests;
 pub mod mask;
 pub mod mixing;
 pub mod pointwise;

@@ -58,7 +58,7 @@ impl Sandbox {
 impl Finished {
     /// Standard output of a command that has to succeed.
     pub(crate) fn success(self) -> String {
-        assert_eq!(self.code, Some(0), "{}{}", self.stdout, self.stderr);
+        assert_eq!(self.code, Some(0), "{}", self.stderr);
         self.stdout
     }
 }

@@ -67,7 +67,7 @@ fn gradients_equal_those_of_the_composed_form_over_many_rows() {
         let g1 = (y1 * cotangent.clone()).sum().backward();
         let g2 = (y2 * cotangent.clone()).sum().backward();
         let pair = |a: Option<Tensor<3>>, b: Option<Tensor<3>>| {
-            assert_close(&a.expect("gradient"), &b.expect("gradient"), 1e-12)
+            assert_close(&a.expect("gradient"), &b.expect("gradient"), 1e-12);
         };
         pair(x1.grad(&g1), x2.grad(&g2));
         assert_close(&w1.grad(&g1).expect("gradient"), &w2.grad(&g2).expect("gradient"), 1e-12);

@@ -173,3 +173,91 @@ pub(crate) unsafe fn transpose<S: Scalar>(
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::dispatch::{Kernel, launch};
+    use super::super::simd::Portable;
+    use super::*;
+
+    struct Product<S>(MatMul<S>);
+
+    impl<S: Scalar> Kernel<S> for Product<S> {
+        #[inline(always)]
+        unsafe fn run<V: Vector<Scalar = S>>(self) {
+            unsafe { V::matmul(self.0) }
+        }
+    }
+
+    fn number(i: usize) -> f64 {
+        // A fixed sequence without pattern: fractional parts of multiples of the golden ratio.
+        (i as f64 * 0.618_033_988_749_895).fract() - 0.5
+    }
+
+    /// Products of all small sizes, with gaps between rows, transposed `A` and accumulation.
+    fn check(name: &str, matmul: impl Fn(MatMul<f64>)) {
+        for (m, n, k) in [(1, 1, 1), (2, 7, 3), (13, 33, 5), (12, 64, 1), (29, 71, 17), (6, 16, 0)]
+        {
+            for transposed in [false, true] {
+                for accumulate in [false, true] {
+                    let a: Vec<f64> = (0..(m + 2) * (k + 2)).map(number).collect();
+                    let b: Vec<f64> = (0..k.max(1) * (n + 3)).map(|i| number(i + 1000)).collect();
+                    let before: Vec<f64> = (0..m * (n + 5)).map(|i| number(i + 5000)).collect();
+                    let mut c = before.clone();
+                    let (a_row, a_col) = if transposed { (1, m + 2) } else { (k + 2, 1) };
+                    matmul(MatMul {
+                        m,
+                        n,
+                        k,
+                        a: a.as_ptr(),
+                        a_row,
+                        a_col,
+                        b: b.as_ptr(),
+                        b_row: n + 3,
+                        c: c.as_mut_ptr(),
+                        c_row: n + 5,
+                        accumulate,
+                    });
+                    for i in 0..m {
+                        for j in 0..n + 5 {
+                            let old = before[i * (n + 5) + j];
+                            let sum: f64 = (0..k)
+                                .map(|l| a[i * a_row + l * a_col] * b[l * (n + 3) + j % (n + 3)])
+                                .sum();
+                            let expected = match (j < n, accumulate) {
+                                (false, _) => old,
+                                (true, false) => sum,
+                                (true, true) => old + sum,
+                            };
+                            let found = c[i * (n + 5) + j];
+                            assert!(
+                                (found - expected).abs() < 1e-14,
+                                "{name}: {m} × {n} × {k}, element ({i}, {j}): {found}, not {expected}"
+                            );
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn products_equal_their_definition_at_every_tiling() {
+        check("best level", |p| unsafe { launch(Product(p)) });
+        check("sixteen registers", |p| unsafe { Portable::<f64, 4>::matmul(p) });
+        check("thirty-two registers", |p| unsafe { Portable::<f64, 8>::matmul(p) });
+    }
+
+    #[test]
+    fn transpose_swaps_rows_and_columns() {
+        let from: Vec<f64> = (0..11 * 9).map(number).collect();
+        let mut to = vec![0.0; 7 * 13];
+        unsafe { transpose(11, 7, from.as_ptr(), 9, to.as_mut_ptr(), 13) };
+        for (c, row) in to.chunks_exact(13).enumerate() {
+            for (r, x) in row.iter().enumerate() {
+                let expected = if r < 11 { from[r * 9 + c] } else { 0.0 };
+                assert!((x - expected).abs() < 1e-300);
+            }
+        }
+    }
+}

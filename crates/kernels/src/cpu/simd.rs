@@ -171,7 +171,7 @@ scalar!(f64, F64x8, F64x4, F64x2, Portable<f64, 4>);
 pub(crate) struct Portable<S, const N: usize>([S; N]);
 
 macro_rules! portable {
-    ($t:ident, $n:literal, $bits:ident, $mantissa:literal, $bias:literal) => {
+    ($t:ident, $n:literal, $registers:literal, $bits:ident, $mantissa:literal, $bias:literal) => {
         impl Portable<$t, $n> {
             #[inline(always)]
             fn zip(self, other: Self, f: impl Fn($t, $t) -> $t) -> Self {
@@ -182,7 +182,7 @@ macro_rules! portable {
         impl Vector for Portable<$t, $n> {
             type Scalar = $t;
             const LANES: usize = $n;
-            const REGISTERS: usize = 16;
+            const REGISTERS: usize = $registers;
 
             unsafe fn matmul(problem: MatMul<$t>) {
                 unsafe { matmul::run::<Self>(problem) }
@@ -252,8 +252,13 @@ macro_rules! portable {
     };
 }
 
-portable!(f32, 8, u32, 23, 127);
-portable!(f64, 4, u64, 52, 1023);
+portable!(f32, 8, 16, u32, 23, 127);
+portable!(f64, 4, 16, u64, 52, 1023);
+// As wide as AVX-512, with as many registers: tests its tiling on any machine.
+#[cfg(test)]
+portable!(f32, 16, 32, u32, 23, 127);
+#[cfg(test)]
+portable!(f64, 8, 32, u64, 52, 1023);
 
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod x86 {
