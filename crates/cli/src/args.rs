@@ -46,11 +46,11 @@ pub(crate) enum Command {
     Predict(PredictArgs),
     Evaluate(EvaluateArgs),
     Compare(CompareArgs),
-    #[command(subcommand)]
+    #[command(subcommand, after_help = crate::commands::runs::EXAMPLES)]
     Runs(RunsCommand),
-    #[command(subcommand)]
+    #[command(subcommand, after_help = crate::commands::presets::EXAMPLES)]
     Presets(PresetsCommand),
-    #[command(subcommand)]
+    #[command(subcommand, after_help = crate::commands::data::EXAMPLES)]
     Data(DataCommand),
     Completions(CompletionsArgs),
     Man(ManArgs),

@@ -1,5 +1,7 @@
 //! Text for people on standard error: error chains, and commands that can be pasted into a shell.
 
+use std::error::Error;
+use std::io;
 use std::path::Path;
 
 /// The messages of an error and its causes, outermost first, each said once.
@@ -8,7 +10,7 @@ use std::path::Path;
 /// out.
 pub(crate) fn chain(error: &anyhow::Error) -> String {
     let mut text = String::new();
-    for cause in error.chain().map(ToString::to_string) {
+    for cause in error.chain().map(plain) {
         if text.is_empty() {
             text = cause;
         } else if !text.contains(&cause) {
@@ -16,6 +18,15 @@ pub(crate) fn chain(error: &anyhow::Error) -> String {
         }
     }
     text
+}
+
+/// What one cause says; the temporary name under which a file was begun means nothing to a user.
+fn plain(cause: &(dyn Error + 'static)) -> String {
+    let text = cause.to_string();
+    match text.split_once(" at path \"") {
+        Some((reason, _)) if cause.is::<io::Error>() => reason.to_string(),
+        _ => text,
+    }
 }
 
 /// `word` as a POSIX shell reads it back.
@@ -53,6 +64,13 @@ mod tests {
         assert_eq!(chain(&error), "cannot predict: cannot write a.csv: disk full");
         let error = anyhow!("disk full").context("cannot write a.csv (disk full)");
         assert_eq!(chain(&error), "cannot write a.csv (disk full)");
+    }
+
+    #[test]
+    fn temporary_names_are_left_out() {
+        let error = io::Error::other("no space left at path \".partial-x\"");
+        let error = anyhow::Error::from(error).context("cannot write a.csv");
+        assert_eq!(chain(&error), "cannot write a.csv: no space left");
     }
 
     #[test]

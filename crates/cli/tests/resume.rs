@@ -2,6 +2,8 @@
 //!
 //! The files compared are the weights and the forecasts made with them, byte by byte.
 
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
 mod sandbox;
 
 use std::fs;

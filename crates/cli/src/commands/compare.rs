@@ -42,7 +42,8 @@ pub(crate) struct CompareArgs {
     /// Give a key of the configuration another value; may be repeated.
     #[arg(long, value_name = "KEY=VALUE")]
     set: Vec<String>,
-    /// Folder of the comparison; runs/<date-name> by default.
+    /// Folder of the comparison; a new one in runs/ by default. Runs that it already holds are
+    /// taken as they are, or continued.
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
     /// Print one JSON document instead of tables.

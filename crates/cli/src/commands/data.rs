@@ -7,6 +7,11 @@ use anyhow::Result;
 use clap::{Args, Subcommand};
 use regard_data::simulate::lorenz::LorenzConfig;
 
+/// Shown by `regard data --help` and `regard data make --help`.
+pub(crate) const EXAMPLES: &str = "\
+Examples:
+  regard data make lorenz --out lorenz.csv";
+
 const LORENZ_EXAMPLES: &str = "\
 Examples:
   regard data make lorenz --out lorenz.csv
@@ -19,7 +24,7 @@ Formats by extension: .csv .tsv .parquet .npz .npy.";
 #[derive(Debug, Subcommand)]
 pub(crate) enum DataCommand {
     /// Simulate a known system and write its trajectories to a file.
-    #[command(subcommand)]
+    #[command(subcommand, after_help = EXAMPLES)]
     Make(MakeCommand),
 }
 

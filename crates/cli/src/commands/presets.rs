@@ -6,6 +6,12 @@ use anyhow::Result;
 use clap::{Args, Subcommand};
 use regard_train::preset;
 
+/// Shown by `regard presets --help`.
+pub(crate) const EXAMPLES: &str = "\
+Examples:
+  regard presets list
+  regard presets show lorenz > my.toml && regard train my.toml";
+
 const LIST_EXAMPLES: &str = "\
 Examples:
   regard presets list";

@@ -10,6 +10,12 @@ use regard_train::runs::{self, RunDetail, RunSummary};
 
 use crate::message::quoted_path;
 
+/// Shown by `regard runs --help`.
+pub(crate) const EXAMPLES: &str = "\
+Examples:
+  regard runs list
+  regard runs show runs/lorenz";
+
 const LIST_EXAMPLES: &str = "\
 Examples:
   regard runs list

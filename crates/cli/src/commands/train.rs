@@ -131,11 +131,9 @@ fn next_steps(folder: &Path, report: &Report) -> Result<String> {
         quoted_path(folder),
         quoted_path(&input)
     );
-    let mut text = format!("report    {}\n", folder.join("report.html").display());
-    if let Some(make) = make {
-        text += &format!("input     {make}\n");
-    }
-    Ok(text + &format!("forecast  {predict}\n"))
+    let make = make.map(|make| format!("input     {make}\n")).unwrap_or_default();
+    let report = folder.join("report.html");
+    Ok(format!("report    {}\n{make}forecast  {predict}\n", report.display()))
 }
 
 /// An interruption as a message that says how to go on; every other error as it is.
