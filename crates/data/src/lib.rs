@@ -1,6 +1,6 @@
 //! Where numbers come from: readers, simulators, windows, splits and normalisation.
 //!
-//! - [`file`]: CSV, TSV, Parquet, NPZ and NPY files to and from a [`SeriesSet`].
+//! - [`mod@file`]: CSV, TSV, Parquet, NPZ and NPY files to and from a [`SeriesSet`].
 //! - [`simulate`]: trajectories of known systems.
 //! - [`window`]: which (input, target) pairs a set of trajectories holds.
 //! - [`split`]: training, validation and test parts that share no window.

@@ -8,7 +8,7 @@ use crate::error::TrainError;
 use crate::observer::Observer;
 use crate::report::file::write_atomically;
 use crate::report::{Report, html};
-use crate::run::{TrainOptions, resume, train};
+use crate::run::{TrainOptions, make_absolute, resume, train};
 use crate::run_config::RunConfig;
 use crate::run_folder::RunFolder;
 
@@ -57,6 +57,14 @@ pub fn compare(
     for (name, config) in runs {
         let out = folder.join(&name);
         let outcome = if out.join("run.toml").exists() {
+            let held = RunFolder::open(&out)?;
+            let mut wanted = config;
+            make_absolute(&mut wanted)?;
+            if held.config()? != wanted {
+                return Err(
+                    held.error("holds a run of another configuration; choose another --out")
+                );
+            }
             resume(&out, observer)?
         } else {
             let command = options.command.clone();

@@ -235,7 +235,7 @@ fn check_model(config: &RunConfig, data: &Forecasting) -> Result<(), TrainError>
 }
 
 /// A saved configuration must find its file from any folder.
-fn make_absolute(config: &mut RunConfig) -> Result<(), TrainError> {
+pub(crate) fn make_absolute(config: &mut RunConfig) -> Result<(), TrainError> {
     if let Some(DataConfig::File(data)) = &mut config.data {
         data.path =
             std::path::absolute(&data.path).map_err(TrainError::io("find", &data.path.clone()))?;

@@ -197,18 +197,23 @@ impl RunConfig {
     ///
     /// # Errors
     /// As [`RunConfig::load`]; messages begin with `origin`.
+    ///
+    /// # Panics
+    /// Never: a configuration is a TOML table.
     pub fn parse(origin: &str, text: &str, set: &[String]) -> Result<Self, TrainError> {
         let error = |origin: &str, e: &toml::de::Error| TrainError::Config {
             origin: origin.to_owned(),
             message: with_nearest_key(e.to_string().trim_end()),
         };
-        let mut table: toml::Table = toml::from_str(text).map_err(|e| error(origin, &e))?;
+        let table: toml::Table = toml::from_str(text).map_err(|e| error(origin, &e))?;
         check_data_keys(origin, &table)?;
         // Parsed from the text first: only so do messages know the line.
         let config: Self = toml::from_str(text).map_err(|e| error(origin, &e))?;
         let mut config = if set.is_empty() {
             config
         } else {
+            // Keys are set in the complete configuration, where every section says its kind.
+            let mut table = toml::Table::try_from(&config).expect("a configuration is a table");
             for argument in set {
                 set_key(&mut table, argument)?;
                 let origin = format!("--set {argument}");
@@ -342,6 +347,10 @@ fn set_key(table: &mut toml::Table, argument: &str) -> Result<(), TrainError> {
             .as_table_mut()
             .ok_or_else(|| error(&format!("{key} is a value, not a section")))?;
     }
+    if last == "kind" && section.get(last) != Some(&value) {
+        // The other keys belong to the old kind.
+        section.clear();
+    }
     section.insert(last.to_owned(), value);
     Ok(())
 }
@@ -378,6 +387,20 @@ mod tests {
         let ModelConfig::Forecaster(model) = config.model else { panic!("a forecaster") };
         let MechanismConfig::Easy(easy) = model.mechanism else { panic!("easy") };
         assert_eq!(easy.form, EasyForm::Left);
+    }
+
+    #[test]
+    fn set_reaches_sections_that_the_file_leaves_out() {
+        let set = ["fit.optimizer.learning_rate=0.01".to_owned()];
+        let config = RunConfig::parse("my.toml", "", &set).unwrap();
+        assert!((config.fit.optimizer.learning_rate() - 0.01).abs() < 1e-15);
+    }
+
+    #[test]
+    fn another_kind_starts_from_its_own_defaults() {
+        let set = ["fit.optimizer.kind=adam".to_owned(), "fit.schedule.kind=constant".to_owned()];
+        let config = RunConfig::load("series", &set).unwrap();
+        assert!(matches!(config.fit.optimizer, crate::optimizer::OptimizerConfig::Adam { .. }));
     }
 
     #[test]

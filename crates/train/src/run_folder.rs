@@ -130,13 +130,18 @@ impl RunFolder {
         let _ = std::fs::remove_file(self.checkpoint());
     }
 
-    /// After an error: a folder without anything to resume from is removed.
+    /// After an error: what the run wrote is removed if nothing of it can be resumed from, and the
+    /// folder as well if it is empty then. Files of others stay.
     pub(crate) fn remove_if_useless(&self) {
-        if !self.checkpoint().exists() && !self.model().exists() {
-            // The error that led here is the one to report.
-            let _ = std::fs::remove_dir_all(&self.path);
-            let _ = std::fs::remove_dir(ROOT);
+        if self.checkpoint().exists() || self.model().exists() {
+            return;
         }
+        // The error that led here is the one to report, whatever happens to the files now.
+        for name in ["run.toml", "metrics.jsonl"] {
+            let _ = std::fs::remove_file(self.path.join(name));
+        }
+        let _ = std::fs::remove_dir(&self.path);
+        let _ = std::fs::remove_dir(ROOT);
     }
 
     pub(crate) fn write(&self, name: &str, bytes: &[u8]) -> Result<(), TrainError> {

@@ -16,6 +16,9 @@ Examples:
 The input has the columns the model was trained on and at least one window of rows; the forecast
 starts after its last row. Formats by extension: .csv .tsv .parquet .npz .npy.";
 
+/// More columns than this are counted, not named.
+const MAX_NAMED: usize = 12;
+
 /// Forecast the series of a file with a trained model.
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLES)]
@@ -45,12 +48,11 @@ pub(crate) fn run(args: &PredictArgs, out: &mut impl Write) -> Result<()> {
         1 => String::from("1 series"),
         n => format!("{n} series"),
     };
-    writeln!(
-        out,
-        "wrote {}: {series}, {} steps of {}",
-        args.output.display(),
-        prediction.horizon,
-        prediction.columns.join(", ")
-    )?;
+    let columns = match prediction.columns.len() {
+        n if n > MAX_NAMED => format!("{n} columns"),
+        _ => prediction.columns.join(", "),
+    };
+    let (output, steps) = (args.output.display(), prediction.horizon);
+    writeln!(out, "wrote {output}: {series}, {steps} steps of {columns}")?;
     Ok(())
 }

@@ -45,7 +45,7 @@ pub(crate) struct TrainArgs {
     /// Seed of every random stream of the training.
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
-    /// Folder of the run; runs/<date-name> by default.
+    /// Folder of the run; runs/DATE-NAME by default.
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
     /// Print one JSON document instead of tables.

@@ -8,7 +8,7 @@
 //! bias of Attention-BN, and padding (`w = −∞`). A query whose keys are all blocked gets zeros,
 //! and no gradient passes through it.
 //!
-//! Three forms compute the same function: [`reference`] from the definition, [`composed`] of Burn
+//! Three forms compute the same function: [`mod@reference`] from the definition, [`composed`] of Burn
 //! operations on any device, and the fused form behind [`attention`] on the CPU.
 //!
 //! Source: Vaswani et al. 2017, §3.2.1 eq. (1), arXiv:1706.03762. Differs: `w`, and blocked rows.
