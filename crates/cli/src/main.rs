@@ -3,6 +3,7 @@
 //! Standard output carries what was asked for, standard error everything else. Exit codes: 0 done,
 //! 1 done with a bad verdict, 2 failed.
 
+mod allocator;
 mod args;
 mod commands;
 mod interrupt;
@@ -15,16 +16,12 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use clap::Parser;
-use mimalloc::MiMalloc;
 
 use crate::args::Cli;
 use crate::stdout::Stdout;
 
-// Training allocates and frees large tensors all the time; measured, this one halves a step.
-#[global_allocator]
-static ALLOCATOR: MiMalloc = MiMalloc;
-
 fn main() -> ExitCode {
+    allocator::tune();
     let cli = Cli::parse();
     let mut out = Stdout::lock();
     let ended = commands::run(cli, &mut out).and_then(|verdict| {

@@ -33,7 +33,23 @@ trait Work {
     }
 }
 
+/// `mi_option_purge_delay`; see `crates/cli/src/allocator.rs`, whose settings these are.
+const PURGE_DELAY: libmimalloc_sys::mi_option_t = 15;
+
 fn main() {
+    let arguments: Vec<String> = std::env::args().collect();
+    if let [_, command, name] = &arguments[..]
+        && command == "memory"
+    {
+        let bytes = prepare(name).and_then(|mut work| extra_memory(work.as_mut()));
+        println!("{}", bytes.map_or_else(|| "unknown".to_owned(), |b| b.to_string()));
+        return;
+    }
+    #[expect(unsafe_code, reason = "the allocator's settings are a C interface")]
+    unsafe {
+        libmimalloc_sys::mi_option_set(libmimalloc_sys::mi_option_large_os_pages, 1);
+        libmimalloc_sys::mi_option_set(PURGE_DELAY, -1);
+    }
     let stdin = std::io::stdin();
     let mut work: Option<(String, Box<dyn Work>)> = None;
     for line in stdin.lock().lines() {
@@ -61,11 +77,8 @@ fn main() {
                 }
                 _ => format!("unknown {name}"),
             },
-            ["memory", name] => match &mut work {
-                Some((ready, made)) if ready == name => extra_memory(made.as_mut())
-                    .map_or_else(|| format!("unknown {name}"), |b| format!("bytes {name} {b}")),
-                _ => format!("unknown {name}"),
-            },
+            ["memory", name] => memory_of_a_fresh_process(name)
+                .map_or_else(|| format!("unknown {name}"), |b| format!("bytes {name} {b}")),
             ["drop", _] => {
                 work = None;
                 continue;
@@ -242,6 +255,13 @@ impl Work for EasyStep {
     fn n_parameters(&self) -> Option<usize> {
         self.model.as_ref().map(Module::num_params)
     }
+}
+
+/// [`extra_memory`] in a process that does not keep what it frees: here the peak would hide.
+fn memory_of_a_fresh_process(name: &str) -> Option<u64> {
+    let program = std::env::current_exe().ok()?;
+    let output = std::process::Command::new(program).args(["memory", name]).output().ok()?;
+    String::from_utf8(output.stdout).ok()?.trim().parse().ok()
 }
 
 /// Peak of resident memory during one run above what was resident before it, in bytes; Linux only.

@@ -2,6 +2,7 @@
 #![expect(unsafe_code, reason = "SIMD kernel on raw memory, and calls of `gemm`")]
 
 use burn::tensor::{Tensor, assert_shape};
+use rayon::prelude::*;
 
 use super::product::{Packed, Rows, multiply};
 use crate::cpu::dispatch::launch;
@@ -199,39 +200,68 @@ fn backward<S: Storage + Tables>(
     [dx, dw, bias]
 }
 
+/// Rows that share one partial `∂W`: fixed, so that the sum does not depend on threads.
+const GROUP_ROWS: usize = 512;
+/// At most so many partial sums.
+const MAX_GROUPS: usize = 8;
+
 /// `xᵀ dz`, by `gemm`: both factors are long, so packing them pays.
+///
+/// The result is small and the sum long, so the threads share the rows, not the result.
 fn weight_gradient<S: Storage>(
     x: &FlexTensor,
     dz: Ptr<S>,
     [rows, d_in, d_out]: [usize; 3],
 ) -> FlexTensor {
-    let mut dw = Output::<S>::new(d_in * d_out);
     let x = View::<S, 3>::new(x).ptr;
-    let parallel = rows * d_in * d_out >= 1 << 18;
-    let threads = if parallel { gemm::Parallelism::Rayon(0) } else { gemm::Parallelism::None };
-    let [d_in_s, d_out_s] = [d_in, d_out].map(usize::cast_signed);
-    unsafe {
-        gemm::gemm(
-            d_in,
-            d_out,
-            rows,
-            dw.ptr().0,
-            1,
-            d_out_s,
-            false,
-            x.0,
-            d_in_s,
-            1,
-            dz.0,
-            1,
-            d_out_s,
-            S::ZERO,
-            S::ONE,
-            false,
-            false,
-            false,
-            threads,
-        );
-        dw.finish([d_in, d_out])
+    let size = d_in * d_out;
+    let groups = (rows / GROUP_ROWS).clamp(1, MAX_GROUPS);
+    let rows_each = rows.div_ceil(groups);
+    let mut partial = Output::<S>::new(groups * size);
+    let to = partial.ptr();
+    let product = |group: usize| {
+        let first = group * rows_each;
+        let n = rows_each.min(rows - first);
+        let [row_in, row_out] = [d_in, d_out].map(usize::cast_signed);
+        unsafe {
+            gemm::gemm(
+                d_in,
+                d_out,
+                n,
+                to.at(group * size),
+                1,
+                row_out,
+                false,
+                x.at(first * d_in),
+                row_in,
+                1,
+                dz.at(first * d_out),
+                1,
+                row_out,
+                S::ZERO,
+                S::ONE,
+                false,
+                false,
+                false,
+                gemm::Parallelism::None,
+            );
+        }
+    };
+    if groups == 1 {
+        product(0);
+    } else {
+        (0..groups).into_par_iter().with_max_len(1).for_each(product);
     }
+    if groups > 1 {
+        (0..d_in).into_par_iter().with_min_len(16).for_each(|row| {
+            for i in row * d_out..(row + 1) * d_out {
+                let mut total = unsafe { *to.at(i) };
+                for group in 1..groups {
+                    total = total.add(unsafe { *to.at(group * size + i) });
+                }
+                unsafe { *to.at(i) = total };
+            }
+        });
+    }
+    unsafe { partial.finish_first([d_in, d_out]) }
 }

@@ -111,6 +111,18 @@ impl<S: Scalar> Output<S> {
     }
 }
 
+impl<S: Scalar> Output<S> {
+    /// The tensor of shape `dims`, made of the first elements; the rest was scratch.
+    ///
+    /// # Safety
+    /// These elements have been written.
+    pub(crate) unsafe fn finish_first<const D: usize>(mut self, dims: [usize; D]) -> FlexTensor {
+        self.len = dims.iter().product();
+        assert!(self.len <= self.memory.capacity(), "scratch is larger than the result");
+        unsafe { self.finish(dims) }
+    }
+}
+
 /// Calls `$f::<f32>` or `$f::<f64>` by the tensor's type.
 macro_rules! by_dtype {
     ($x:expr, $f:ident($($arg:expr),* $(,)?)) => {
