@@ -1,6 +1,7 @@
 //! Trains a preset from Rust, without the command line: `cargo run --release --example lorenz`.
 //!
-//! Arguments: a preset or configuration file, then `key=value` pairs.
+//! Four epochs of the Lorenz preset by default; arguments are a preset or configuration file, then
+//! `key=value` pairs.
 #![expect(clippy::print_stdout, reason = "an example shows its result")]
 
 use regard_train::report::text;
@@ -33,9 +34,12 @@ impl Observer for Lines {
 }
 
 fn main() -> Result<(), TrainError> {
-    let mut arguments = std::env::args().skip(1);
-    let spec = arguments.next().unwrap_or_else(|| "lorenz".to_owned());
-    let set: Vec<String> = arguments.collect();
+    let mut arguments: Vec<String> = std::env::args().skip(1).collect();
+    if arguments.is_empty() {
+        arguments = ["lorenz", "fit.epochs=4"].map(String::from).to_vec();
+    }
+    let spec = arguments.remove(0);
+    let set = arguments;
     let config = RunConfig::load(&spec, &set)?;
     let options = TrainOptions { name: spec, ..TrainOptions::default() };
     let outcome = train(&config, &options, &mut Lines)?;
