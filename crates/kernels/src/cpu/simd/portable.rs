@@ -1,0 +1,98 @@
+//! Plain arrays, for any machine.
+
+use super::super::matmul::{self, MatMul};
+use super::Vector;
+
+/// An array that the compiler vectorizes with whatever the target's baseline offers.
+#[derive(Clone, Copy)]
+pub(crate) struct Portable<S, const N: usize>([S; N]);
+
+macro_rules! portable {
+    ($t:ident, $n:literal, $registers:literal, $bits:ident, $mantissa:literal, $bias:literal) => {
+        impl Portable<$t, $n> {
+            #[inline(always)]
+            fn zip(self, other: Self, f: impl Fn($t, $t) -> $t) -> Self {
+                Self(std::array::from_fn(|i| f(self.0[i], other.0[i])))
+            }
+        }
+
+        impl Vector for Portable<$t, $n> {
+            type Scalar = $t;
+            const LANES: usize = $n;
+            const REGISTERS: usize = $registers;
+
+            unsafe fn matmul(problem: MatMul<$t>) {
+                unsafe { matmul::run::<Self>(problem) }
+            }
+            #[inline(always)]
+            unsafe fn splat(x: $t) -> Self {
+                Self([x; $n])
+            }
+            #[inline(always)]
+            unsafe fn load(from: *const $t) -> Self {
+                Self(unsafe { from.cast::<[$t; $n]>().read_unaligned() })
+            }
+            #[inline(always)]
+            unsafe fn store(self, to: *mut $t) {
+                unsafe { to.cast::<[$t; $n]>().write_unaligned(self.0) }
+            }
+            #[inline(always)]
+            unsafe fn add(self, other: Self) -> Self {
+                self.zip(other, |a, b| a + b)
+            }
+            #[inline(always)]
+            unsafe fn sub(self, other: Self) -> Self {
+                self.zip(other, |a, b| a - b)
+            }
+            #[inline(always)]
+            unsafe fn mul(self, other: Self) -> Self {
+                self.zip(other, |a, b| a * b)
+            }
+            #[inline(always)]
+            unsafe fn div(self, other: Self) -> Self {
+                self.zip(other, |a, b| a / b)
+            }
+            #[inline(always)]
+            unsafe fn mul_add(self, a: Self, b: Self) -> Self {
+                Self(std::array::from_fn(|i| self.0[i] * a.0[i] + b.0[i]))
+            }
+            #[inline(always)]
+            unsafe fn max(self, other: Self) -> Self {
+                self.zip(other, |a, b| if a > b { a } else { b })
+            }
+            #[inline(always)]
+            unsafe fn min(self, other: Self) -> Self {
+                self.zip(other, |a, b| if a < b { a } else { b })
+            }
+            #[inline(always)]
+            unsafe fn sqrt(self) -> Self {
+                Self(self.0.map($t::sqrt))
+            }
+            #[inline(always)]
+            unsafe fn round(self) -> Self {
+                Self(self.0.map($t::round_ties_even))
+            }
+            #[inline(always)]
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "an exponent in range, moved into its bits"
+            )]
+            unsafe fn exp2_integral(self) -> Self {
+                Self(self.0.map(|x| $t::from_bits(((x as i32 + $bias) as $bits) << $mantissa)))
+            }
+            #[inline(always)]
+            unsafe fn select_positive(self, yes: Self, no: Self) -> Self {
+                Self(std::array::from_fn(|i| if self.0[i] > 0.0 { yes.0[i] } else { no.0[i] }))
+            }
+        }
+    };
+}
+
+portable!(f32, 8, 16, u32, 23, 127);
+portable!(f64, 4, 16, u64, 52, 1023);
+// As wide as AVX-512, with as many registers: tests its tiling on any machine.
+#[cfg(test)]
+portable!(f32, 16, 32, u32, 23, 127);
+#[cfg(test)]
+portable!(f64, 8, 32, u64, 52, 1023);

@@ -1,0 +1,237 @@
+//! AVX2 + FMA and AVX-512F registers.
+
+use super::super::matmul::{self, MatMul};
+use super::Vector;
+#[cfg_attr(not(test), expect(clippy::wildcard_imports, reason = "a hundred intrinsics"))]
+use std::arch::x86_64::*;
+
+const NEAREST: i32 = _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC;
+
+/// All bits set in the first `n` of eight 32-bit lanes.
+#[inline(always)]
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    reason = "at most eight lanes"
+)]
+unsafe fn first_8(n: usize) -> __m256i {
+    let lane = unsafe { _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7) };
+    unsafe { _mm256_cmpgt_epi32(_mm256_set1_epi32(n as i32), lane) }
+}
+
+/// All bits set in the first `n` of four 64-bit lanes.
+#[inline(always)]
+#[expect(clippy::cast_possible_wrap, reason = "at most four lanes")]
+unsafe fn first_4(n: usize) -> __m256i {
+    let lane = unsafe { _mm256_setr_epi64x(0, 1, 2, 3) };
+    unsafe { _mm256_cmpgt_epi64(_mm256_set1_epi64x(n as i64), lane) }
+}
+
+macro_rules! vector {
+    (
+        $name:ident, $reg:ident, $t:ident, $lanes:literal, $registers:literal, $features:literal,
+        $set1:ident, $load:ident, $store:ident, $add:ident, $sub:ident, $mul:ident, $div:ident,
+        $fma:ident, $max:ident, $min:ident, $sqrt:ident, $round:ident,
+        |$e:ident| $exp2:expr, |$c:ident, $yes:ident, $no:ident| $select:expr,
+        |$from:ident, $to:ident, $v:ident, $n:ident| $load_n:expr, $store_n:expr
+    ) => {
+        #[derive(Clone, Copy)]
+        pub(crate) struct $name($reg);
+
+        impl Vector for $name {
+            type Scalar = $t;
+            const LANES: usize = $lanes;
+            const REGISTERS: usize = $registers;
+
+            #[target_feature(enable = $features)]
+            unsafe fn matmul(problem: MatMul<$t>) {
+                unsafe { matmul::run::<Self>(problem) }
+            }
+            #[inline(always)]
+            unsafe fn load_partial(from: *const $t, n: usize) -> Self {
+                let ($from, $n) = (from, n);
+                Self(unsafe { $load_n })
+            }
+            #[inline(always)]
+            unsafe fn store_partial(self, to: *mut $t, n: usize) {
+                let ($to, $n, $v) = (to, n, self.0);
+                unsafe { $store_n }
+            }
+            #[inline(always)]
+            unsafe fn splat(x: $t) -> Self {
+                Self(unsafe { $set1(x) })
+            }
+            #[inline(always)]
+            unsafe fn load(from: *const $t) -> Self {
+                Self(unsafe { $load(from) })
+            }
+            #[inline(always)]
+            unsafe fn store(self, to: *mut $t) {
+                unsafe { $store(to, self.0) }
+            }
+            #[inline(always)]
+            unsafe fn add(self, other: Self) -> Self {
+                Self(unsafe { $add(self.0, other.0) })
+            }
+            #[inline(always)]
+            unsafe fn sub(self, other: Self) -> Self {
+                Self(unsafe { $sub(self.0, other.0) })
+            }
+            #[inline(always)]
+            unsafe fn mul(self, other: Self) -> Self {
+                Self(unsafe { $mul(self.0, other.0) })
+            }
+            #[inline(always)]
+            unsafe fn div(self, other: Self) -> Self {
+                Self(unsafe { $div(self.0, other.0) })
+            }
+            #[inline(always)]
+            unsafe fn mul_add(self, a: Self, b: Self) -> Self {
+                Self(unsafe { $fma(self.0, a.0, b.0) })
+            }
+            #[inline(always)]
+            unsafe fn max(self, other: Self) -> Self {
+                Self(unsafe { $max(self.0, other.0) })
+            }
+            #[inline(always)]
+            unsafe fn min(self, other: Self) -> Self {
+                Self(unsafe { $min(self.0, other.0) })
+            }
+            #[inline(always)]
+            unsafe fn sqrt(self) -> Self {
+                Self(unsafe { $sqrt(self.0) })
+            }
+            #[inline(always)]
+            unsafe fn round(self) -> Self {
+                Self(unsafe { $round::<NEAREST>(self.0) })
+            }
+            #[inline(always)]
+            unsafe fn exp2_integral(self) -> Self {
+                let $e = self.0;
+                Self(unsafe { $exp2 })
+            }
+            #[inline(always)]
+            unsafe fn select_positive(self, yes: Self, no: Self) -> Self {
+                let ($c, $yes, $no) = (self.0, yes.0, no.0);
+                Self(unsafe { $select })
+            }
+        }
+    };
+}
+
+vector!(
+    F32x8,
+    __m256,
+    f32,
+    8,
+    16,
+    "avx2,fma",
+    _mm256_set1_ps,
+    _mm256_loadu_ps,
+    _mm256_storeu_ps,
+    _mm256_add_ps,
+    _mm256_sub_ps,
+    _mm256_mul_ps,
+    _mm256_div_ps,
+    _mm256_fmadd_ps,
+    _mm256_max_ps,
+    _mm256_min_ps,
+    _mm256_sqrt_ps,
+    _mm256_round_ps,
+    |e| _mm256_castsi256_ps(_mm256_slli_epi32::<23>(_mm256_add_epi32(
+        _mm256_cvtps_epi32(e),
+        _mm256_set1_epi32(127)
+    ))),
+    |c, yes, no| _mm256_blendv_ps(no, yes, _mm256_cmp_ps::<_CMP_GT_OQ>(c, _mm256_setzero_ps())),
+    |from, to, v, n| _mm256_maskload_ps(from, first_8(n)),
+    _mm256_maskstore_ps(to, first_8(n), v)
+);
+vector!(
+    F64x4,
+    __m256d,
+    f64,
+    4,
+    16,
+    "avx2,fma",
+    _mm256_set1_pd,
+    _mm256_loadu_pd,
+    _mm256_storeu_pd,
+    _mm256_add_pd,
+    _mm256_sub_pd,
+    _mm256_mul_pd,
+    _mm256_div_pd,
+    _mm256_fmadd_pd,
+    _mm256_max_pd,
+    _mm256_min_pd,
+    _mm256_sqrt_pd,
+    _mm256_round_pd,
+    |e| _mm256_castsi256_pd(_mm256_slli_epi64::<52>(_mm256_add_epi64(
+        _mm256_cvtepi32_epi64(_mm256_cvtpd_epi32(e)),
+        _mm256_set1_epi64x(1023)
+    ))),
+    |c, yes, no| _mm256_blendv_pd(no, yes, _mm256_cmp_pd::<_CMP_GT_OQ>(c, _mm256_setzero_pd())),
+    |from, to, v, n| _mm256_maskload_pd(from, first_4(n)),
+    _mm256_maskstore_pd(to, first_4(n), v)
+);
+vector!(
+    F32x16,
+    __m512,
+    f32,
+    16,
+    32,
+    "avx512f,avx2,fma",
+    _mm512_set1_ps,
+    _mm512_loadu_ps,
+    _mm512_storeu_ps,
+    _mm512_add_ps,
+    _mm512_sub_ps,
+    _mm512_mul_ps,
+    _mm512_div_ps,
+    _mm512_fmadd_ps,
+    _mm512_max_ps,
+    _mm512_min_ps,
+    _mm512_sqrt_ps,
+    _mm512_roundscale_ps,
+    |e| _mm512_castsi512_ps(_mm512_slli_epi32::<23>(_mm512_add_epi32(
+        _mm512_cvtps_epi32(e),
+        _mm512_set1_epi32(127)
+    ))),
+    |c, yes, no| _mm512_mask_blend_ps(
+        _mm512_cmp_ps_mask::<_CMP_GT_OQ>(c, _mm512_setzero_ps()),
+        no,
+        yes
+    ),
+    |from, to, v, n| _mm512_maskz_loadu_ps((1 << n) - 1, from),
+    _mm512_mask_storeu_ps(to, (1 << n) - 1, v)
+);
+vector!(
+    F64x8,
+    __m512d,
+    f64,
+    8,
+    32,
+    "avx512f,avx2,fma",
+    _mm512_set1_pd,
+    _mm512_loadu_pd,
+    _mm512_storeu_pd,
+    _mm512_add_pd,
+    _mm512_sub_pd,
+    _mm512_mul_pd,
+    _mm512_div_pd,
+    _mm512_fmadd_pd,
+    _mm512_max_pd,
+    _mm512_min_pd,
+    _mm512_sqrt_pd,
+    _mm512_roundscale_pd,
+    |e| _mm512_castsi512_pd(_mm512_slli_epi64::<52>(_mm512_add_epi64(
+        _mm512_cvtepi32_epi64(_mm512_cvtpd_epi32(e)),
+        _mm512_set1_epi64(1023)
+    ))),
+    |c, yes, no| _mm512_mask_blend_pd(
+        _mm512_cmp_pd_mask::<_CMP_GT_OQ>(c, _mm512_setzero_pd()),
+        no,
+        yes
+    ),
+    |from, to, v, n| _mm512_maskz_loadu_pd((1 << n) - 1, from),
+    _mm512_mask_storeu_pd(to, (1 << n) - 1, v)
+);
