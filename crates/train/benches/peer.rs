@@ -51,7 +51,7 @@ fn main() {
         libmimalloc_sys::mi_option_set(PURGE_DELAY, -1);
     }
     let stdin = std::io::stdin();
-    let mut work: Option<(String, Box<dyn Work>)> = None;
+    let mut work: Option<(String, Box<dyn Work + Send>)> = None;
     for line in stdin.lock().lines() {
         let line = line.expect("the driver closes stdin only between lines");
         let words: Vec<&str> = line.split_whitespace().collect();
@@ -70,9 +70,11 @@ fn main() {
             ["time", name, count] => match (&mut work, count.parse::<u64>()) {
                 (Some((ready, made)), Ok(count)) if ready == name => {
                     let start = Instant::now();
-                    for _ in 0..count {
-                        made.run();
-                    }
+                    rayon::scope(|_| {
+                        for _ in 0..count {
+                            made.run();
+                        }
+                    });
                     format!("ns {name} {}", start.elapsed().as_nanos())
                 }
                 _ => format!("unknown {name}"),
@@ -91,7 +93,7 @@ fn main() {
     }
 }
 
-fn warm_up(work: &mut dyn Work) {
+fn warm_up(work: &mut (dyn Work + Send)) {
     let start = Instant::now();
     let mut count = 0;
     while count < 3 || start.elapsed().as_secs_f64() < WARM_UP_SECONDS {
@@ -100,7 +102,7 @@ fn warm_up(work: &mut dyn Work) {
     }
 }
 
-fn prepare(name: &str) -> Option<Box<dyn Work>> {
+fn prepare(name: &str) -> Option<Box<dyn Work + Send>> {
     Some(match name {
         "encoder/16x256x128" => Box::new(EncoderStep::new([16, 256, 128], 8, 512)),
         "encoder/32x64x64" => Box::new(EncoderStep::new([32, 64, 64], 4, 256)),
@@ -265,7 +267,7 @@ fn memory_of_a_fresh_process(name: &str) -> Option<u64> {
 }
 
 /// Peak of resident memory during one run above what was resident before it, in bytes; Linux only.
-fn extra_memory(work: &mut dyn Work) -> Option<u64> {
+fn extra_memory(work: &mut (dyn Work + Send)) -> Option<u64> {
     #[expect(unsafe_code, reason = "asks the allocator to return free pages first")]
     unsafe {
         libmimalloc_sys::mi_collect(true);

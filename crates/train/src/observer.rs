@@ -3,7 +3,9 @@
 use crate::report::EpochRow;
 
 /// Receives progress, and may ask to stop.
-pub trait Observer {
+///
+/// It is called from a thread of the pool.
+pub trait Observer: Send {
     /// A part of the work begins; `total` steps where that is known.
     fn phase(&mut self, name: &str, total: Option<u64>);
     /// `position` steps of the phase are done; the loss of the last batch, if there is one.

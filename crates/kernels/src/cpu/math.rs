@@ -23,6 +23,9 @@ pub(crate) trait Tables: Scalar {
     /// The largest argument with a finite result.
     const EXP_HIGH: Self;
     const LOG2_E: Self;
+    /// `1.5 · 2^mantissa + bias of the exponent`: adding it rounds to an integer `n`, and leaves
+    /// `n + bias` in the lowest bits.
+    const ROUNDING: Self;
     /// `−ln 2` in two parts, the first with trailing zero bits.
     const MINUS_LN_2: [Self; 2];
 }
@@ -51,6 +54,7 @@ impl Tables for f32 {
     const EXP_LOW: f32 = -88.029_69;
     const EXP_HIGH: f32 = 88.37;
     const LOG2_E: f32 = std::f32::consts::LOG2_E;
+    const ROUNDING: f32 = 12_582_912.0 + 127.0;
     const MINUS_LN_2: [f32; 2] = [-0.693_359_4, 2.121_944_4e-4];
 }
 
@@ -96,6 +100,7 @@ impl Tables for f64 {
     const EXP_LOW: f64 = -709.089_565_712_824_1;
     const EXP_HIGH: f64 = 709.43;
     const LOG2_E: f64 = std::f64::consts::LOG2_E;
+    const ROUNDING: f64 = 6_755_399_441_055_744.0 + 1023.0;
     const MINUS_LN_2: [f64; 2] = [-0.693_145_751_953_125, -1.428_606_820_309_417_2e-6];
 }
 
@@ -110,7 +115,9 @@ pub(crate) unsafe fn exp<V: Vector<Scalar: Tables>>(x: V) -> V {
         // are all zero, and so is the power of two.
         let x = V::splat(T::<V>::EXP_LOW).max(x);
         let x = V::splat(T::<V>::EXP_HIGH).min(x);
-        let n = x.mul(V::splat(T::<V>::LOG2_E)).round();
+        let magic = V::splat(T::<V>::ROUNDING);
+        let shifted = x.mul_add(V::splat(T::<V>::LOG2_E), magic);
+        let n = shifted.sub(magic);
         let r = n.mul_add(V::splat(T::<V>::MINUS_LN_2[0]), x);
         let r = n.mul_add(V::splat(T::<V>::MINUS_LN_2[1]), r);
         let table = T::<V>::EXP;
@@ -120,7 +127,7 @@ pub(crate) unsafe fn exp<V: Vector<Scalar: Tables>>(x: V) -> V {
         }
         let one = V::splat(T::<V>::ONE);
         let p = p.mul_add(r, one).mul_add(r, one);
-        p.mul(n.exp2_integral())
+        p.mul(shifted.low_bits_to_exponent())
     }
 }
 

@@ -3,20 +3,19 @@
 use super::super::matmul::{self, MatMul};
 use super::Vector;
 use std::arch::aarch64::{
-    float32x4_t, float64x2_t, vaddq_f32, vaddq_f64, vaddq_s32, vaddq_s64, vbslq_f32, vbslq_f64,
-    vcgtzq_f32, vcgtzq_f64, vcvtnq_s32_f32, vcvtnq_s64_f64, vdivq_f32, vdivq_f64, vdupq_n_f32,
-    vdupq_n_f64, vdupq_n_s32, vdupq_n_s64, vfmaq_f32, vfmaq_f64, vld1q_f32, vld1q_f64, vmaxq_f32,
-    vmaxq_f64, vminq_f32, vminq_f64, vmulq_f32, vmulq_f64, vreinterpretq_f32_s32,
-    vreinterpretq_f64_s64, vrndnq_f32, vrndnq_f64, vshlq_n_s32, vshlq_n_s64, vsqrtq_f32,
-    vsqrtq_f64, vst1q_f32, vst1q_f64, vsubq_f32, vsubq_f64,
+    float32x4_t, float64x2_t, vaddq_f32, vaddq_f64, vbslq_f32, vbslq_f64, vcgtzq_f32, vcgtzq_f64,
+    vdivq_f32, vdivq_f64, vdupq_n_f32, vdupq_n_f64, vfmaq_f32, vfmaq_f64, vld1q_f32, vld1q_f64,
+    vmaxq_f32, vmaxq_f64, vminq_f32, vminq_f64, vmulq_f32, vmulq_f64, vreinterpretq_f32_s32,
+    vreinterpretq_f64_s64, vreinterpretq_s32_f32, vreinterpretq_s64_f64, vshlq_n_s32, vshlq_n_s64,
+    vsqrtq_f32, vsqrtq_f64, vst1q_f32, vst1q_f64, vsubq_f32, vsubq_f64,
 };
 
 macro_rules! vector {
     (
         $name:ident, $reg:ident, $t:ident, $lanes:literal,
         $set1:ident, $load:ident, $store:ident, $add:ident, $sub:ident, $mul:ident, $div:ident,
-        $fma:ident, $max:ident, $min:ident, $sqrt:ident, $round:ident,
-        |$e:ident| $exp2:expr, $gtz:ident, $bsl:ident
+        $fma:ident, $max:ident, $min:ident, $sqrt:ident,
+        |$e:ident| $exponent:expr, $gtz:ident, $bsl:ident
     ) => {
         #[derive(Clone, Copy)]
         pub(crate) struct $name($reg);
@@ -74,13 +73,9 @@ macro_rules! vector {
                 Self(unsafe { $sqrt(self.0) })
             }
             #[inline(always)]
-            unsafe fn round(self) -> Self {
-                Self(unsafe { $round(self.0) })
-            }
-            #[inline(always)]
-            unsafe fn exp2_integral(self) -> Self {
+            unsafe fn low_bits_to_exponent(self) -> Self {
                 let $e = self.0;
-                Self(unsafe { $exp2 })
+                Self(unsafe { $exponent })
             }
             #[inline(always)]
             unsafe fn select_positive(self, yes: Self, no: Self) -> Self {
@@ -106,8 +101,7 @@ vector!(
     vmaxq_f32,
     vminq_f32,
     vsqrtq_f32,
-    vrndnq_f32,
-    |e| vreinterpretq_f32_s32(vshlq_n_s32::<23>(vaddq_s32(vcvtnq_s32_f32(e), vdupq_n_s32(127)))),
+    |e| vreinterpretq_f32_s32(vshlq_n_s32::<23>(vreinterpretq_s32_f32(e))),
     vcgtzq_f32,
     vbslq_f32
 );
@@ -127,8 +121,7 @@ vector!(
     vmaxq_f64,
     vminq_f64,
     vsqrtq_f64,
-    vrndnq_f64,
-    |e| vreinterpretq_f64_s64(vshlq_n_s64::<52>(vaddq_s64(vcvtnq_s64_f64(e), vdupq_n_s64(1023)))),
+    |e| vreinterpretq_f64_s64(vshlq_n_s64::<52>(vreinterpretq_s64_f64(e))),
     vcgtzq_f64,
     vbslq_f64
 );

@@ -65,10 +65,9 @@ pub(crate) trait Vector: Copy + Send + Sync + 'static {
     unsafe fn max(self, other: Self) -> Self;
     unsafe fn min(self, other: Self) -> Self;
     unsafe fn sqrt(self) -> Self;
-    /// Nearest integer, ties to even.
-    unsafe fn round(self) -> Self;
-    /// `2^self` for integral `self` in the exponent range of normal numbers; 0 just below it.
-    unsafe fn exp2_integral(self) -> Self;
+    /// The bits of each lane moved left by the width of the mantissa: the lowest bits become the
+    /// exponent, and with it a power of two.
+    unsafe fn low_bits_to_exponent(self) -> Self;
     /// `yes` where `self > 0`, else `no` (also for NaN).
     unsafe fn select_positive(self, yes: Self, no: Self) -> Self;
 

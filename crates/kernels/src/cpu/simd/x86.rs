@@ -5,8 +5,6 @@ use super::Vector;
 #[cfg_attr(not(test), expect(clippy::wildcard_imports, reason = "a hundred intrinsics"))]
 use std::arch::x86_64::*;
 
-const NEAREST: i32 = _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC;
-
 /// All bits set in the first `n` of eight 32-bit lanes.
 #[inline(always)]
 #[expect(
@@ -31,8 +29,8 @@ macro_rules! vector {
     (
         $name:ident, $reg:ident, $t:ident, $lanes:literal, $registers:literal, $features:literal,
         $set1:ident, $load:ident, $store:ident, $add:ident, $sub:ident, $mul:ident, $div:ident,
-        $fma:ident, $max:ident, $min:ident, $sqrt:ident, $round:ident,
-        |$e:ident| $exp2:expr, |$c:ident, $yes:ident, $no:ident| $select:expr,
+        $fma:ident, $max:ident, $min:ident, $sqrt:ident,
+        |$e:ident| $exponent:expr, |$c:ident, $yes:ident, $no:ident| $select:expr,
         |$from:ident, $to:ident, $v:ident, $n:ident| $load_n:expr, $store_n:expr
     ) => {
         #[derive(Clone, Copy)]
@@ -102,13 +100,9 @@ macro_rules! vector {
                 Self(unsafe { $sqrt(self.0) })
             }
             #[inline(always)]
-            unsafe fn round(self) -> Self {
-                Self(unsafe { $round::<NEAREST>(self.0) })
-            }
-            #[inline(always)]
-            unsafe fn exp2_integral(self) -> Self {
+            unsafe fn low_bits_to_exponent(self) -> Self {
                 let $e = self.0;
-                Self(unsafe { $exp2 })
+                Self(unsafe { $exponent })
             }
             #[inline(always)]
             unsafe fn select_positive(self, yes: Self, no: Self) -> Self {
@@ -137,11 +131,7 @@ vector!(
     _mm256_max_ps,
     _mm256_min_ps,
     _mm256_sqrt_ps,
-    _mm256_round_ps,
-    |e| _mm256_castsi256_ps(_mm256_slli_epi32::<23>(_mm256_add_epi32(
-        _mm256_cvtps_epi32(e),
-        _mm256_set1_epi32(127)
-    ))),
+    |e| _mm256_castsi256_ps(_mm256_slli_epi32::<23>(_mm256_castps_si256(e))),
     |c, yes, no| _mm256_blendv_ps(no, yes, _mm256_cmp_ps::<_CMP_GT_OQ>(c, _mm256_setzero_ps())),
     |from, to, v, n| _mm256_maskload_ps(from, first_8(n)),
     _mm256_maskstore_ps(to, first_8(n), v)
@@ -164,11 +154,7 @@ vector!(
     _mm256_max_pd,
     _mm256_min_pd,
     _mm256_sqrt_pd,
-    _mm256_round_pd,
-    |e| _mm256_castsi256_pd(_mm256_slli_epi64::<52>(_mm256_add_epi64(
-        _mm256_cvtepi32_epi64(_mm256_cvtpd_epi32(e)),
-        _mm256_set1_epi64x(1023)
-    ))),
+    |e| _mm256_castsi256_pd(_mm256_slli_epi64::<52>(_mm256_castpd_si256(e))),
     |c, yes, no| _mm256_blendv_pd(no, yes, _mm256_cmp_pd::<_CMP_GT_OQ>(c, _mm256_setzero_pd())),
     |from, to, v, n| _mm256_maskload_pd(from, first_4(n)),
     _mm256_maskstore_pd(to, first_4(n), v)
@@ -191,11 +177,7 @@ vector!(
     _mm512_max_ps,
     _mm512_min_ps,
     _mm512_sqrt_ps,
-    _mm512_roundscale_ps,
-    |e| _mm512_castsi512_ps(_mm512_slli_epi32::<23>(_mm512_add_epi32(
-        _mm512_cvtps_epi32(e),
-        _mm512_set1_epi32(127)
-    ))),
+    |e| _mm512_castsi512_ps(_mm512_slli_epi32::<23>(_mm512_castps_si512(e))),
     |c, yes, no| _mm512_mask_blend_ps(
         _mm512_cmp_ps_mask::<_CMP_GT_OQ>(c, _mm512_setzero_ps()),
         no,
@@ -222,11 +204,7 @@ vector!(
     _mm512_max_pd,
     _mm512_min_pd,
     _mm512_sqrt_pd,
-    _mm512_roundscale_pd,
-    |e| _mm512_castsi512_pd(_mm512_slli_epi64::<52>(_mm512_add_epi64(
-        _mm512_cvtepi32_epi64(_mm512_cvtpd_epi32(e)),
-        _mm512_set1_epi64(1023)
-    ))),
+    |e| _mm512_castsi512_pd(_mm512_slli_epi64::<52>(_mm512_castpd_si512(e))),
     |c, yes, no| _mm512_mask_blend_pd(
         _mm512_cmp_pd_mask::<_CMP_GT_OQ>(c, _mm512_setzero_pd()),
         no,
