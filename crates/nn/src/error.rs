@@ -32,6 +32,18 @@ pub enum InvalidConfig {
         /// Its value.
         value: usize,
     },
+    /// A polynomial of so many variables is too large.
+    #[error(
+        "degree = {degree} with {channels} channels gives more than {limit} monomials: lower the degree or use fewer columns"
+    )]
+    TooManyFeatures {
+        /// Degree of the polynomial.
+        degree: usize,
+        /// Its variables.
+        channels: usize,
+        /// Most monomials.
+        limit: usize,
+    },
     /// A list does not have one entry per channel.
     #[error("{name} has {found} values, expected one per channel: {expected}")]
     WrongLength {

@@ -17,7 +17,7 @@ use regard_kernels::softmax;
 use regard_nn::layer::{Encoder, EncoderConfig};
 use regard_nn::mechanism::{AlphaInit, EasyConfig, EasyForm, MechanismConfig, SoftmaxConfig};
 use regard_nn::model::{ForecastShape, Forecaster, ForecasterConfig, Readout};
-use regard_train::optimizer::{Optimizer, OptimizerConfig};
+use regard_train::optimizer::{AdamConfig, Optimizer};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -192,7 +192,7 @@ impl EncoderStep {
             mechanism: MechanismConfig::Softmax(SoftmaxConfig { n_heads, causal: false }),
         };
         let model = Some(config.init(time, &device).expect("the sizes are valid"));
-        let config = OptimizerConfig::Adam { learning_rate: LEARNING_RATE, eps: 1e-8 };
+        let config = AdamConfig { learning_rate: LEARNING_RATE, eps: 1e-8, weight_decay: 0.0 };
         let (input, target) = (normal(shape, 1, &device), normal(shape, 2, &device));
         Self { model, optimizer: Optimizer::new(config, None), input, target }
     }
@@ -236,7 +236,7 @@ impl EasyStep {
         let config = ForecasterConfig { d_model, d_ff, n_layers, readout, mechanism };
         let shape = ForecastShape { window, horizon: 1, channels };
         let model = Some(config.init(shape, &[], &device).expect("the sizes are valid"));
-        let config = OptimizerConfig::Adam { learning_rate: LEARNING_RATE, eps: 1e-7 };
+        let config = AdamConfig { learning_rate: LEARNING_RATE, eps: 1e-7, weight_decay: 0.0 };
         Self {
             model,
             optimizer: Optimizer::new(config, None),

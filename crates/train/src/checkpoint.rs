@@ -40,6 +40,8 @@ pub(crate) struct Progress {
     /// Seconds of this epoch so far.
     pub(crate) epoch_seconds: f64,
     pub(crate) curve: Vec<EpochRow>,
+    /// What else there is to say about the training.
+    pub(crate) note: Option<String>,
 }
 
 impl Default for Progress {
@@ -57,6 +59,7 @@ impl Default for Progress {
             seconds: 0.0,
             epoch_seconds: 0.0,
             curve: Vec::new(),
+            note: None,
         }
     }
 }
@@ -117,13 +120,18 @@ impl Checkpoint {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model_file::Array;
+    use crate::precision::Precision;
 
     #[test]
     fn what_is_saved_loads_equal() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("checkpoint.safetensors");
         assert!(Checkpoint::load(&file).unwrap().is_none());
-        let one = |name: &str, x: f32| Parameters::from([(name.to_owned(), (vec![1], vec![x]))]);
+        let one = |name: &str, x: f64| {
+            let array = Array { shape: vec![1], precision: Precision::F64, values: vec![x] };
+            Parameters::from([(name.to_owned(), array)])
+        };
         let progress = Progress { epoch: 3, batch: 7, loss_sum: 0.1 + 0.2, ..Progress::default() };
         let checkpoint = Checkpoint {
             progress,

@@ -78,6 +78,24 @@ pub enum TrainError {
         /// Learning rate of the step.
         learning_rate: f64,
     },
+    /// No penalty made the regression solvable.
+    #[error(
+        "the closed form has no finite solution with fit.optimizer.ridge = {ridge:?}: add larger penalties, \
+         or look for constant columns"
+    )]
+    Singular {
+        /// Penalties tried.
+        ridge: Vec<f64>,
+    },
+    /// The optimizer does not fit the model.
+    #[error(
+        "fit.optimizer.kind = \"closed-form\" needs model.kind = \"lifted\", which is linear in its \
+         parameters; found \"{found}\""
+    )]
+    NotLinear {
+        /// Name of the model.
+        found: &'static str,
+    },
     /// A model or checkpoint file cannot be used.
     #[error("{}: {problem}", .file.display())]
     ModelFile {

@@ -8,7 +8,7 @@ use regard_data::normalize::Normalization;
 use regard_nn::model::{ForecastShape, Model};
 
 use crate::classical::{Classical, rollouts as classical_rollouts};
-use crate::forecasting::{Part, tensor};
+use crate::forecasting::Part;
 use crate::metric::climate::Climate;
 use crate::metric::error_growth::error_growth;
 use crate::metric::normalized_error::{normalized_error, rms_state};
@@ -16,6 +16,7 @@ use crate::metric::one_step::MeanSquaredError;
 use crate::metric::relative_l2::RelativeL2;
 use crate::metric::valid_prediction_time::{THRESHOLDS, TimeScale, ValidPredictionTime};
 use crate::observer::Observer;
+use crate::precision::{Precision, tensor};
 use crate::report::{ErrorAt, ErrorGrowth, ScoreRow, VptRow};
 use crate::run_config::EvaluateConfig;
 
@@ -78,6 +79,24 @@ impl Starts {
     }
 }
 
+impl Starts {
+    /// True rows after every start.
+    pub(crate) fn truths<'a>(&self, part: &'a Part) -> Vec<&'a [f64]> {
+        let rows = |&(series, first): &(usize, usize)| {
+            part.set.series[series].rows(first, first + self.steps)
+        };
+        self.at.iter().map(rows).collect()
+    }
+
+    /// Rows before every start.
+    pub(crate) fn histories<'a>(&self, part: &'a Part) -> Vec<&'a [f64]> {
+        let rows = |&(series, first): &(usize, usize)| {
+            part.set.series[series].rows(first - self.history, first)
+        };
+        self.at.iter().map(rows).collect()
+    }
+}
+
 impl<'a> Scorer<'a> {
     pub(crate) fn new(
         test: &'a Part,
@@ -93,19 +112,13 @@ impl<'a> Scorer<'a> {
     }
 
     /// True rows after every start.
-    pub(crate) fn truths(&self) -> Vec<&[f64]> {
-        let rows = |&(series, first): &(usize, usize)| {
-            self.test.set.series[series].rows(first, first + self.starts.steps)
-        };
-        self.starts.at.iter().map(rows).collect()
+    pub(crate) fn truths(&self) -> Vec<&'a [f64]> {
+        self.starts.truths(self.test)
     }
 
     /// Rows before every start.
-    pub(crate) fn histories(&self) -> Vec<&[f64]> {
-        let rows = |&(series, first): &(usize, usize)| {
-            self.test.set.series[series].rows(first - self.starts.history, first)
-        };
-        self.starts.at.iter().map(rows).collect()
+    pub(crate) fn histories(&self) -> Vec<&'a [f64]> {
+        self.starts.histories(self.test)
     }
 
     /// Scores a model.
@@ -243,11 +256,12 @@ fn last_window(history: &[f64], shape: ForecastShape) -> &[f64] {
 /// `[horizon, channels]` after each window.
 fn forward(model: &Model, shape: ForecastShape, windows: &[&[f64]]) -> Vec<Vec<f64>> {
     let device = Device::default();
+    let precision = Precision::of_module(model);
     let ForecastShape { window, horizon, channels } = shape;
     let mut out = Vec::with_capacity(windows.len());
     for chunk in windows.chunks(BATCH) {
         let values: Vec<f64> = chunk.concat();
-        let x = tensor(&values, [chunk.len(), window, channels], &device);
+        let x = tensor(&values, [chunk.len(), window, channels], &device, precision);
         let y = model.forward(x).into_data().convert::<f64>();
         let y = y.try_into_vec::<f64>().expect("converted to f64 above");
         out.extend(y.chunks_exact(horizon * channels).map(<[f64]>::to_vec));

@@ -22,6 +22,7 @@ use crate::forecasting::{Forecasting, Part};
 use crate::model_file::{Parameters, parameters, with_parameters};
 use crate::observer::Observer;
 use crate::optimizer::{Optimizer, OptimizerConfig};
+use crate::precision::Precision;
 use crate::report::EpochRow;
 use crate::run_folder::RunFolder;
 use crate::schedule::{Position, ScheduleConfig};
@@ -113,7 +114,9 @@ pub(crate) fn fit(
     let checkpoint_file = folder.checkpoint();
     let batches = data.train.windows.len().div_ceil(config.batch_size);
     let total_steps = (config.epochs * batches) as u64;
-    let mut optimizer = Optimizer::new(config.optimizer, config.clip_norm);
+    let adam = config.optimizer.adam().ok_or(TrainError::NotLinear { found: "another model" })?;
+    let precision = Precision::of_module(&model);
+    let mut optimizer = Optimizer::new(adam, config.clip_norm);
     let mut progress = Progress::default();
     let mut model = model;
     let mut best = parameters(&model);
@@ -139,10 +142,10 @@ pub(crate) fn fit(
                 step: progress.steps,
                 steps: total_steps,
             };
-            let learning_rate = config.optimizer.learning_rate()
-                * config.schedule.fraction(position, &progress.plateau);
+            let learning_rate =
+                adam.learning_rate * config.schedule.fraction(position, &progress.plateau);
 
-            let [input, target] = data.train.batch(indices, &device);
+            let [input, target] = data.train.batch(indices, &device, precision);
             let loss = mean_squared_error(model.forward(input), target);
             let value = loss.clone().into_scalar::<f64>();
             check_finite(value, &progress, learning_rate)?;
@@ -167,7 +170,7 @@ pub(crate) fn fit(
         }
         let seconds = earlier_epoch + epoch_start.elapsed().as_secs_f64();
         let validation_loss = mean_loss(&model.valid(), &data.validation);
-        check_finite(validation_loss, &progress, config.optimizer.learning_rate())?;
+        check_finite(validation_loss, &progress, adam.learning_rate)?;
         if validation_loss < progress.best_loss {
             progress.best_loss = validation_loss;
             progress.best_epoch = progress.epoch + 1;
@@ -184,8 +187,7 @@ pub(crate) fn fit(
             epoch: progress.epoch + 1,
             train_loss: progress.loss_sum / progress.n_seen as f64,
             validation_loss: Some(validation_loss),
-            learning_rate: config.optimizer.learning_rate()
-                * config.schedule.fraction(last, &progress.plateau),
+            learning_rate: adam.learning_rate * config.schedule.fraction(last, &progress.plateau),
             seconds,
         };
         observer.epoch(&row, config.epochs);
@@ -240,11 +242,11 @@ fn save(
 
 /// Mean squared error over all windows of a part, in normalised units.
 pub(crate) fn mean_loss(model: &Model, part: &Part) -> f64 {
-    let device = Device::default();
+    let (device, precision) = (Device::default(), Precision::of_module(model));
     let indices: Vec<usize> = (0..part.windows.len()).collect();
     let mut sum = 0.0;
     for chunk in indices.chunks(SCORE_BATCH) {
-        let [input, target] = part.batch(chunk, &device);
+        let [input, target] = part.batch(chunk, &device, precision);
         let loss = mean_squared_error(model.forward(input), target).into_scalar::<f64>();
         sum += loss * chunk.len() as f64;
     }

@@ -1,6 +1,6 @@
 //! From a configuration to normalised series, split, with their windows.
 
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{Device, Tensor};
 use regard_data::normalize::Normalization;
 use regard_data::simulate::lorenz::{LYAPUNOV, Lorenz, LorenzConfig};
 use regard_data::split::{Split, SplitConfig};
@@ -9,6 +9,7 @@ use regard_data::{DataError, Series, SeriesSet, file};
 use regard_nn::model::ForecastShape;
 
 use crate::error::TrainError;
+use crate::precision::{Precision, tensor};
 use crate::report::{DataInfo, SplitInfo};
 use crate::run_config::{DataConfig, RunConfig, TaskConfig};
 
@@ -166,20 +167,18 @@ impl Part {
     }
 
     /// Inputs `[batch, window, channels]` and targets `[batch, horizon, channels]`.
-    pub(crate) fn batch(&self, indices: &[usize], device: &Device) -> [Tensor<3>; 2] {
+    pub(crate) fn batch(
+        &self,
+        indices: &[usize],
+        device: &Device,
+        precision: Precision,
+    ) -> [Tensor<3>; 2] {
         let channels = self.set.channels();
         let (inputs, targets) = self.windows.gather(&self.set, indices);
         let n = indices.len();
         [
-            tensor(&inputs, [n, self.windows.window(), channels], device),
-            tensor(&targets, [n, self.windows.horizon(), channels], device),
+            tensor(&inputs, [n, self.windows.window(), channels], device, precision),
+            tensor(&targets, [n, self.windows.horizon(), channels], device, precision),
         ]
     }
-}
-
-/// Host numbers as a tensor in single precision.
-#[expect(clippy::cast_possible_truncation, reason = "models compute in single precision")]
-pub(crate) fn tensor(values: &[f64], shape: [usize; 3], device: &Device) -> Tensor<3> {
-    let values: Vec<f32> = values.iter().map(|&x| x as f32).collect();
-    Tensor::from_data(TensorData::new(values, shape), device)
 }

@@ -7,6 +7,7 @@
 
 mod checkpoint;
 pub mod classical;
+mod closed_form;
 mod compare;
 mod error;
 mod evaluate;
@@ -16,6 +17,7 @@ pub mod metric;
 pub mod model_file;
 mod observer;
 pub mod optimizer;
+mod precision;
 pub mod preset;
 pub mod registry;
 pub mod report;
@@ -26,10 +28,12 @@ mod run_report;
 pub mod runs;
 mod schedule;
 
+pub use closed_form::ClosedFormConfig;
 pub use compare::{Comparison, compare};
 pub use error::TrainError;
 pub use fit::FitConfig;
 pub use observer::{Observer, Silent};
+pub use precision::Precision;
 pub use run::{
     Outcome, PredictRequest, Prediction, TrainOptions, evaluate, make_lorenz, predict, resume,
     train,

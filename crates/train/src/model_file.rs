@@ -15,6 +15,7 @@ use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize};
 
 use crate::error::TrainError;
+use crate::precision::{Precision, single, tensor};
 use crate::report::file::write_atomically;
 
 /// Version of [`ModelCard`]; a file of another version is refused.
@@ -54,7 +55,37 @@ impl ModelCard {
 }
 
 /// Named host copies of tensors, in a fixed order.
-pub(crate) type Parameters = BTreeMap<String, (Vec<usize>, Vec<f32>)>;
+pub(crate) type Parameters = BTreeMap<String, Array>;
+
+/// A host copy of a tensor.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Array {
+    pub(crate) shape: Vec<usize>,
+    pub(crate) precision: Precision,
+    /// Values, row after row; exact for both precisions.
+    pub(crate) values: Vec<f64>,
+}
+
+impl Array {
+    pub(crate) fn new(data: TensorData) -> Self {
+        let precision = Precision::of(data.dtype());
+        let shape = data.shape().to_vec();
+        let values = data.convert::<f64>().try_into_vec::<f64>().expect("converted above");
+        Self { shape, precision, values }
+    }
+
+    pub(crate) fn tensor<const D: usize>(&self, device: &Device) -> Tensor<D> {
+        let shape: [usize; D] = self.shape[..].try_into().expect("the caller checked the shape");
+        tensor(&self.values, shape, device, self.precision)
+    }
+
+    fn to_le_bytes(&self) -> Vec<u8> {
+        match self.precision {
+            Precision::F32 => self.values.iter().flat_map(|&x| single(x).to_le_bytes()).collect(),
+            Precision::F64 => self.values.iter().flat_map(|x| x.to_le_bytes()).collect(),
+        }
+    }
+}
 
 /// Copies the parameters of a module to the host.
 pub(crate) fn parameters<M: Module>(module: &M) -> Parameters {
@@ -70,9 +101,7 @@ pub(crate) fn parameters<M: Module>(module: &M) -> Parameters {
             self.path.pop();
         }
         fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-            let data = param.val().to_data();
-            let shape = data.shape().to_vec();
-            self.found.insert(self.path.join("."), (shape, host(data)));
+            self.found.insert(self.path.join("."), Array::new(param.val().to_data()));
         }
     }
     let mut collect = Collect { path: Vec::new(), found: Parameters::new() };
@@ -80,11 +109,7 @@ pub(crate) fn parameters<M: Module>(module: &M) -> Parameters {
     collect.found
 }
 
-pub(crate) fn host(data: TensorData) -> Vec<f32> {
-    data.convert::<f32>().try_into_vec::<f32>().expect("converted to f32 above")
-}
-
-/// Puts parameters into a module of the same structure.
+/// Puts parameters into a module of the same structure, which takes their precision.
 ///
 /// # Errors
 /// What is missing, superfluous or of another shape.
@@ -113,16 +138,16 @@ pub(crate) fn with_parameters<M: Module>(
                     self.problem.get_or_insert(format!("parameter {name} is missing"));
                     tensor
                 }
-                Some((shape, _)) if shape != wanted => {
+                Some(array) if array.shape != wanted => {
                     self.problem.get_or_insert(format!(
-                        "parameter {name} has shape {shape:?}, the configuration asks for {wanted:?}"
+                        "parameter {name} has shape {:?}, the configuration asks for {wanted:?}",
+                        array.shape
                     ));
                     tensor
                 }
-                Some((_, values)) => {
-                    let data = TensorData::new(values, wanted);
+                Some(array) => {
                     let tracked = tensor.is_require_grad();
-                    let tensor = Tensor::from_data(data, (&tensor.device(), tensor.dtype()));
+                    let tensor = array.tensor(&tensor.device());
                     if tracked { tensor.require_grad() } else { tensor }
                 }
             };
@@ -142,14 +167,14 @@ pub(crate) fn with_parameters<M: Module>(
 
 /// Serializes named arrays with one JSON document as metadata.
 pub(crate) fn to_bytes(tensors: &Parameters, metadata: String) -> Vec<u8> {
-    let bytes: Vec<(&String, &Vec<usize>, Vec<u8>)> = tensors
-        .iter()
-        .map(|(name, (shape, values))| {
-            (name, shape, values.iter().flat_map(|x| x.to_le_bytes()).collect())
-        })
-        .collect();
-    let views = bytes.iter().map(|(name, shape, data)| {
-        let view = TensorView::new(Dtype::F32, (*shape).clone(), data)
+    let bytes: Vec<(&String, &Array, Vec<u8>)> =
+        tensors.iter().map(|(name, array)| (name, array, array.to_le_bytes())).collect();
+    let views = bytes.iter().map(|(name, array, data)| {
+        let dtype = match array.precision {
+            Precision::F32 => Dtype::F32,
+            Precision::F64 => Dtype::F64,
+        };
+        let view = TensorView::new(dtype, array.shape.clone(), data)
             .expect("the data has as many bytes as the shape says");
         (name.as_str(), view)
     });
@@ -175,11 +200,18 @@ pub(crate) fn from_bytes(file: &Path, bytes: &[u8]) -> Result<(Parameters, Strin
         .ok_or_else(|| error(format!("no \"{KEY}\" metadata; it was not written by regard")))?;
     let mut found = Parameters::new();
     for (name, view) in tensors.tensors() {
-        if view.dtype() != Dtype::F32 {
-            return Err(error(format!("{name} has type {:?}, expected F32", view.dtype())));
-        }
-        let values = view.data().as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b));
-        found.insert(name, (view.shape().to_vec(), values.collect()));
+        let (precision, values) = match view.dtype() {
+            Dtype::F32 => {
+                let chunks = view.data().as_chunks::<4>().0.iter();
+                (Precision::F32, chunks.map(|b| f64::from(f32::from_le_bytes(*b))).collect())
+            }
+            Dtype::F64 => {
+                let chunks = view.data().as_chunks::<8>().0.iter();
+                (Precision::F64, chunks.map(|b| f64::from_le_bytes(*b)).collect())
+            }
+            other => return Err(error(format!("{name} has type {other:?}, expected F32 or F64"))),
+        };
+        found.insert(name, Array { shape: view.shape().to_vec(), precision, values });
     }
     Ok((found, metadata.clone()))
 }

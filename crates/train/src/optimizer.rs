@@ -10,15 +10,16 @@
 use std::collections::BTreeMap;
 
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
-use burn::tensor::{Device, Gradients, Tensor, TensorData};
+use burn::tensor::{Device, Gradients, Tensor};
 use regard_kernels::adam::{AdamState, AdamStep, adam, sum_of_squares};
 use serde::{Deserialize, Serialize};
 
+use crate::closed_form::ClosedFormConfig;
 use crate::error::TrainError;
-use crate::model_file::{Parameters, host};
+use crate::model_file::{Array, Parameters};
 
 /// The optimizer and its constants.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum OptimizerConfig {
     /// Adam.
@@ -42,6 +43,8 @@ pub enum OptimizerConfig {
         #[serde(default = "weight_decay")]
         weight_decay: f64,
     },
+    /// Ridge regression, for models that are linear in their parameters.
+    ClosedForm(ClosedFormConfig),
 }
 
 fn learning_rate() -> f64 {
@@ -63,25 +66,31 @@ impl Default for OptimizerConfig {
 }
 
 impl OptimizerConfig {
-    /// Learning rate before the schedule.
-    #[must_use]
-    pub fn learning_rate(&self) -> f64 {
+    /// Adam's constants; `None` for the closed form, which takes no steps.
+    pub(crate) fn adam(&self) -> Option<AdamConfig> {
         match *self {
-            Self::Adam { learning_rate, .. } | Self::AdamW { learning_rate, .. } => learning_rate,
+            Self::Adam { learning_rate, eps } => {
+                Some(AdamConfig { learning_rate, eps, weight_decay: 0.0 })
+            }
+            Self::AdamW { learning_rate, eps, weight_decay } => {
+                Some(AdamConfig { learning_rate, eps, weight_decay })
+            }
+            Self::ClosedForm(_) => None,
         }
     }
 
     pub(crate) fn check(&self) -> Result<(), TrainError> {
-        let (eps, weight_decay) = match *self {
-            Self::Adam { eps, .. } => (eps, 0.0),
-            Self::AdamW { eps, weight_decay, .. } => (eps, weight_decay),
-        };
-        let rate = self.learning_rate();
         let error = |key, value: f64, expected| {
             Err(TrainError::OutOfRange { key, value: value.to_string(), expected })
         };
-        if !(rate > 0.0 && rate.is_finite()) {
-            return error("fit.optimizer.learning_rate", rate, "a positive number");
+        if let Self::ClosedForm(config) = self {
+            return config.check();
+        }
+        let Some(AdamConfig { learning_rate, eps, weight_decay }) = self.adam() else {
+            return Ok(());
+        };
+        if !(learning_rate > 0.0 && learning_rate.is_finite()) {
+            return error("fit.optimizer.learning_rate", learning_rate, "a positive number");
         }
         if !(eps > 0.0 && eps.is_finite()) {
             return error("fit.optimizer.eps", eps, "a positive number");
@@ -91,12 +100,22 @@ impl OptimizerConfig {
         }
         Ok(())
     }
+}
 
+/// Constants of Adam; without weight decay it is the plain one.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct AdamConfig {
+    /// Learning rate before the schedule.
+    pub learning_rate: f64,
+    /// Keeps the denominator away from zero.
+    pub eps: f64,
+    /// Fraction of each parameter removed per unit of learning rate.
+    pub weight_decay: f64,
+}
+
+impl AdamConfig {
     fn step(&self, learning_rate: f64, step: u64, grad_scale: f64) -> AdamStep {
-        let (eps, weight_decay) = match *self {
-            Self::Adam { eps, .. } => (eps, 0.0),
-            Self::AdamW { eps, weight_decay, .. } => (eps, weight_decay),
-        };
+        let Self { eps, weight_decay, .. } = *self;
         // The betas of the paper, which every published configuration here uses.
         AdamStep { learning_rate, beta_1: 0.9, beta_2: 0.999, eps, weight_decay, step, grad_scale }
     }
@@ -105,7 +124,7 @@ impl OptimizerConfig {
 /// The moments of every parameter and the number of steps taken.
 #[derive(Debug, Clone)]
 pub struct Optimizer {
-    config: OptimizerConfig,
+    config: AdamConfig,
     clip_norm: Option<f64>,
     /// Steps taken.
     pub(crate) steps: u64,
@@ -122,7 +141,7 @@ struct Moments {
 impl Optimizer {
     /// An optimizer that has taken no step.
     #[must_use]
-    pub fn new(config: OptimizerConfig, clip_norm: Option<f64>) -> Self {
+    pub fn new(config: AdamConfig, clip_norm: Option<f64>) -> Self {
         Self { config, clip_norm, steps: 0, moments: BTreeMap::new() }
     }
 
@@ -142,8 +161,7 @@ impl Optimizer {
     pub(crate) fn to_host(&self, to: &mut Parameters) {
         for (name, moments) in &self.moments {
             for (kind, x) in [("mean", &moments.mean), ("square", &moments.square)] {
-                let values = host(x.to_data());
-                to.insert(format!("{kind}.{name}"), (vec![values.len()], values));
+                to.insert(format!("{kind}.{name}"), Array::new(x.to_data()));
             }
         }
     }
@@ -153,8 +171,7 @@ impl Optimizer {
         let names: Vec<String> =
             from.keys().filter_map(|k| k.strip_prefix("mean.").map(str::to_owned)).collect();
         let mut take = |kind: &str, name: &str| {
-            let (shape, values) = from.remove(&format!("{kind}.{name}"))?;
-            Some(Tensor::<1>::from_data(TensorData::new(values, shape), device))
+            Some(from.remove(&format!("{kind}.{name}"))?.tensor::<1>(device))
         };
         for name in names {
             if let (Some(mean), Some(square)) = (take("mean", &name), take("square", &name)) {
@@ -234,14 +251,14 @@ mod tests {
         device.seed(3);
         let mut line =
             Line { slope: Param::from_tensor(Tensor::random([1], Distribution::Default, &device)) };
-        let config = OptimizerConfig::Adam { learning_rate: 0.1, eps: 1e-8 };
+        let config = AdamConfig { learning_rate: 0.1, eps: 1e-8, weight_decay: 0.0 };
         let mut optimizer = Optimizer::new(config, clip_norm);
         for _ in 0..steps {
             let loss = (line.slope.val() - 5.0).square().sum();
             let grads = loss.backward();
             line = optimizer.step(line, &grads, 0.1);
         }
-        f64::from(host(line.slope.val().to_data())[0])
+        line.slope.val().into_scalar::<f64>()
     }
 
     #[test]

@@ -2,12 +2,12 @@
 
 use regard_nn::mechanism::{AlphaInit, EasyConfig, EasyForm, MechanismConfig, SoftmaxConfig};
 use regard_nn::model::baseline::LstmConfig;
-use regard_nn::model::{ForecasterConfig, ModelConfig, Readout};
+use regard_nn::model::{ForecasterConfig, LiftedConfig, ModelConfig, Readout};
 
 use crate::error::TrainError;
 
 /// Names that [`model`] knows.
-pub const MODELS: &[&str] = &["easy", "easy-left", "softmax", "lstm"];
+pub const MODELS: &[&str] = &["easy", "easy-left", "softmax", "lstm", "lifted"];
 
 /// The model called `name`, of about the size of `like` and with its read-out.
 ///
@@ -30,9 +30,17 @@ pub fn model(name: &str, like: &ModelConfig) -> Result<ModelConfig, TrainError> 
         "lstm" => {
             return Ok(ModelConfig::Lstm(match like {
                 ModelConfig::Lstm(lstm) => lstm.clone(),
-                ModelConfig::Forecaster(f) => {
-                    LstmConfig { d_hidden: 2 * f.d_model, n_layers: f.n_layers, readout: f.readout }
-                }
+                _ => LstmConfig {
+                    d_hidden: 2 * base.d_model,
+                    n_layers: base.n_layers,
+                    readout: base.readout,
+                },
+            }));
+        }
+        "lifted" => {
+            return Ok(ModelConfig::Lifted(match like {
+                ModelConfig::Lifted(lifted) => lifted.clone(),
+                _ => LiftedConfig { degree: 2, n_heads: None, readout: base.readout },
             }));
         }
         _ => {
@@ -50,6 +58,7 @@ pub fn model(name: &str, like: &ModelConfig) -> Result<ModelConfig, TrainError> 
 pub fn name_of(model: &ModelConfig) -> &'static str {
     match model {
         ModelConfig::Lstm(_) => "lstm",
+        ModelConfig::Lifted(_) => "lifted",
         ModelConfig::Forecaster(f) => match &f.mechanism {
             MechanismConfig::Softmax(_) => "softmax",
             MechanismConfig::Easy(c) => match c.form {
@@ -65,6 +74,7 @@ pub fn name_of(model: &ModelConfig) -> &'static str {
 pub fn readout_of(model: &ModelConfig) -> Readout {
     match model {
         ModelConfig::Lstm(c) => c.readout,
+        ModelConfig::Lifted(c) => c.readout,
         ModelConfig::Forecaster(c) => c.readout,
     }
 }
@@ -76,6 +86,18 @@ fn encoder_like(model: &ModelConfig) -> ForecasterConfig {
             d_model: (c.d_hidden / 2).next_multiple_of(4),
             d_ff: c.d_hidden.next_multiple_of(2),
             n_layers: c.n_layers,
+            readout: c.readout,
+            mechanism: MechanismConfig::Easy(EasyConfig {
+                n_heads: 4,
+                form: EasyForm::Right,
+                init: AlphaInit::Stacked,
+            }),
+        },
+        // The lifted form has no width; this is the size of the preset `lorenz`.
+        ModelConfig::Lifted(c) => ForecasterConfig {
+            d_model: 32,
+            d_ff: 64,
+            n_layers: 2,
             readout: c.readout,
             mechanism: MechanismConfig::Easy(EasyConfig {
                 n_heads: 4,
@@ -105,7 +127,7 @@ mod tests {
         assert_eq!(
             model("softmx", &like).unwrap_err().to_string(),
             "no model is called \"softmx\" (did you mean \"softmax\"?); \
-             models: easy, easy-left, softmax, lstm"
+             models: easy, easy-left, softmax, lstm, lifted"
         );
     }
 }

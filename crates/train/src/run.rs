@@ -7,14 +7,17 @@ use burn::tensor::Device;
 use regard_data::file::{self, ReadOptions};
 use regard_data::simulate::lorenz::LorenzConfig;
 use regard_data::{Series, SeriesSet, window};
+use regard_nn::model::Model;
 
 use crate::checkpoint::Progress;
+use crate::closed_form;
 use crate::error::TrainError;
 use crate::evaluate::{Rollouts, Scorer, Starts, model_rollouts};
 use crate::fit::{Fitted, fit};
 use crate::forecasting::{Forecasting, part};
 use crate::model_file::{self, ModelCard};
 use crate::observer::Observer;
+use crate::optimizer::OptimizerConfig;
 use crate::report::Report;
 use crate::run_config::{DataConfig, RunConfig};
 use crate::run_folder::RunFolder;
@@ -131,7 +134,13 @@ fn finish(
     let device = Device::default().autodiff();
     device.seed(config.seed);
     let model = config.model.init(data.shape, &data.normalization.increment_std, &device)?;
-    let Fitted { model, progress } = fit(model, data, &config.fit, config.seed, folder, observer)?;
+    let model = config.precision.cast(model);
+    let Fitted { model, progress } = match (&config.fit.optimizer, &model) {
+        (OptimizerConfig::ClosedForm(closed_form), Model::Lifted(model)) => {
+            closed_form::fit(&model.valid(), data, closed_form, config.evaluate, folder, observer)?
+        }
+        _ => fit(model, data, &config.fit, config.seed, folder, observer)?,
+    };
     let card = ModelCard::new(
         config.model.clone(),
         data.shape,

@@ -15,6 +15,8 @@ use serde::{Deserialize, Serialize};
 use crate::classical::BaselinesConfig;
 use crate::error::{TrainError, nearest};
 use crate::fit::FitConfig;
+use crate::optimizer::OptimizerConfig;
+use crate::precision::Precision;
 use crate::preset;
 
 /// A whole run.
@@ -25,6 +27,8 @@ pub struct RunConfig {
     pub title: String,
     /// Seed of the parameters and of the order of batches.
     pub seed: u64,
+    /// Type of the model's numbers, in training and in forecasts.
+    pub precision: Precision,
     /// Where the numbers come from.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub data: Option<DataConfig>,
@@ -131,6 +135,7 @@ impl Default for RunConfig {
         Self {
             title: "Forecast".to_owned(),
             seed: 0,
+            precision: Precision::F32,
             data: None,
             split: SplitConfig::Time { train: 0.7, validation: 0.15 },
             task: TaskConfig::default(),
@@ -223,6 +228,12 @@ impl RunConfig {
             Self::deserialize(table).map_err(|e| error("--set", &e))?
         };
         config.fit.check()?;
+        if matches!(config.fit.optimizer, OptimizerConfig::ClosedForm(_))
+            && !matches!(config.model, ModelConfig::Lifted(_))
+        {
+            let found = crate::registry::name_of(&config.model);
+            return Err(TrainError::NotLinear { found });
+        }
         config.check()?;
         if config.title.is_empty() {
             origin.clone_into(&mut config.title);
@@ -393,7 +404,7 @@ mod tests {
     fn set_reaches_sections_that_the_file_leaves_out() {
         let set = ["fit.optimizer.learning_rate=0.01".to_owned()];
         let config = RunConfig::parse("my.toml", "", &set).unwrap();
-        assert!((config.fit.optimizer.learning_rate() - 0.01).abs() < 1e-15);
+        assert!((config.fit.optimizer.adam().unwrap().learning_rate - 0.01).abs() < 1e-15);
     }
 
     #[test]

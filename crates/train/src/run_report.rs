@@ -47,7 +47,11 @@ pub(crate) fn run_info(
         command: command.to_owned(),
         seed: config.seed,
         version: env!("CARGO_PKG_VERSION").to_owned(),
-        device: format!("CPU, {} threads, f32", rayon::current_num_threads()),
+        device: format!(
+            "CPU, {} threads, {}",
+            rayon::current_num_threads(),
+            config.precision.name()
+        ),
     }
 }
 
@@ -107,6 +111,7 @@ pub(crate) fn report(
         ModelConfig::Forecaster(_) => {
             (Some(registry::name_of(&config.model).to_owned()), "forecaster")
         }
+        ModelConfig::Lifted(_) => (Some("easy".to_owned()), "lifted"),
         ModelConfig::Lstm(_) => (None, "lstm"),
     };
     let target = match registry::readout_of(&config.model) {

@@ -5,6 +5,7 @@
 
 pub mod baseline;
 mod forecaster;
+mod lifted;
 mod readout;
 
 use burn::module::Module;
@@ -12,6 +13,7 @@ use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
 pub use forecaster::{AlphaMatrix, Forecaster, ForecasterConfig};
+pub use lifted::{LIFT_SCALE, Lift, LiftedConfig, LiftedForecaster};
 pub use readout::{ForecastShape, Readout};
 
 use crate::error::InvalidConfig;
@@ -23,6 +25,8 @@ use baseline::{LstmConfig, LstmForecaster};
 pub enum ModelConfig {
     /// Embedding, encoder blocks with any attention mechanism, read-out.
     Forecaster(ForecasterConfig),
+    /// Easy attention on polynomials of each row.
+    Lifted(LiftedConfig),
     /// Stacked LSTM layers.
     Lstm(LstmConfig),
 }
@@ -33,6 +37,8 @@ pub enum ModelConfig {
 pub enum Model {
     /// Embedding, encoder blocks, read-out.
     Forecaster(Forecaster),
+    /// Easy attention on polynomials of each row.
+    Lifted(LiftedForecaster),
     /// Stacked LSTM layers.
     Lstm(LstmForecaster),
 }
@@ -55,6 +61,7 @@ impl ModelConfig {
             Self::Forecaster(config) => {
                 Model::Forecaster(config.init(shape, increment_std, device)?)
             }
+            Self::Lifted(config) => Model::Lifted(config.init(shape, increment_std, device)?),
             Self::Lstm(config) => Model::Lstm(config.init(shape, increment_std, device)?),
         })
     }
@@ -64,6 +71,7 @@ impl ModelConfig {
     pub fn n_parameters(&self, shape: ForecastShape) -> usize {
         match self {
             Self::Forecaster(config) => config.n_parameters(shape),
+            Self::Lifted(config) => config.n_parameters(shape),
             Self::Lstm(config) => config.n_parameters(shape),
         }
     }
@@ -73,6 +81,7 @@ impl ModelConfig {
     pub fn multiply_adds(&self, shape: ForecastShape) -> u64 {
         match self {
             Self::Forecaster(config) => config.multiply_adds(shape),
+            Self::Lifted(config) => config.multiply_adds(shape),
             Self::Lstm(config) => config.multiply_adds(shape),
         }
     }
@@ -91,6 +100,7 @@ impl Model {
     pub fn forward(&self, x: Tensor<3>) -> Tensor<3> {
         match self {
             Self::Forecaster(model) => model.forward(x),
+            Self::Lifted(model) => model.forward(x),
             Self::Lstm(model) => model.forward(x),
         }
     }
@@ -100,6 +110,7 @@ impl Model {
     pub fn alphas(&self) -> Vec<AlphaMatrix> {
         match self {
             Self::Forecaster(model) => model.alphas(),
+            Self::Lifted(model) => model.alphas(),
             Self::Lstm(_) => Vec::new(),
         }
     }

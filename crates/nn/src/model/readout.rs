@@ -66,6 +66,11 @@ impl Readout {
 }
 
 impl ReadoutRule {
+    /// `σ_Δ`; `None` for the direct read-out.
+    pub(crate) fn increment_std(&self) -> Option<&[f64]> {
+        self.increment_std.as_deref()
+    }
+
     /// The forecast from the window `x` and the network's output `net`.
     ///
     /// # Shapes

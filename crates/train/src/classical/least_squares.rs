@@ -24,7 +24,7 @@ const MIN_BLOCK: usize = 256;
 
 /// The triangle of all examples so far, and the block of those not yet folded into it.
 #[derive(Debug)]
-pub(super) struct LeastSquares {
+pub(crate) struct LeastSquares {
     /// The triangle in the first `n_columns` rows, the waiting examples below: `[f | y]` each.
     stack: Mat<f64>,
     n_features: usize,
@@ -34,7 +34,7 @@ pub(super) struct LeastSquares {
 
 impl LeastSquares {
     /// Starts with no example; `penalty` is the ridge strength times the number of examples.
-    pub(super) fn new(n_features: usize, n_targets: usize, penalty: f64) -> Self {
+    pub(crate) fn new(n_features: usize, n_targets: usize, penalty: f64) -> Self {
         let n_columns = n_features + n_targets;
         let mut stack = Mat::zeros(n_columns + n_columns.max(MIN_BLOCK), n_columns);
         for j in 1..n_features {
@@ -44,7 +44,7 @@ impl LeastSquares {
     }
 
     /// Adds one example; `features[0]` is the constant 1.
-    pub(super) fn add(&mut self, features: &[f64], targets: &[f64]) {
+    pub(crate) fn add(&mut self, features: &[f64], targets: &[f64]) {
         assert_eq!(features.len(), self.n_features, "one value per feature");
         assert_eq!(targets.len(), self.n_targets, "one value per target");
         let row = self.stack.ncols() + self.n_waiting;
@@ -57,8 +57,28 @@ impl LeastSquares {
         }
     }
 
+    /// The same examples with another penalty, from their triangle alone.
+    pub(crate) fn with_penalty(&self, penalty: f64) -> Self {
+        let mut other = Self::new(self.n_features, self.n_targets, penalty);
+        let n_columns = self.stack.ncols();
+        let (mut features, mut targets) = (vec![], vec![]);
+        for row in 0..n_columns + self.n_waiting {
+            features.clear();
+            targets.clear();
+            features.extend((0..self.n_features).map(|j| self.stack[(row, j)]));
+            targets.extend((self.n_features..n_columns).map(|j| self.stack[(row, j)]));
+            // Below the diagonal of the triangle lie reflectors, not numbers.
+            if row < n_columns {
+                features[..row.min(self.n_features)].fill(0.0);
+                targets[..row.saturating_sub(self.n_features)].fill(0.0);
+            }
+            other.add(&features, &targets);
+        }
+        other
+    }
+
     /// Weights, `[n_features, n_targets]` row-major; `None` if the triangle is singular.
-    pub(super) fn solve(mut self) -> Option<Vec<f64>> {
+    pub(crate) fn solve(mut self) -> Option<Vec<f64>> {
         self.fold();
         let (n, n_targets) = (self.n_features, self.n_targets);
         let triangle = self.stack.as_ref().submatrix(0, 0, n, n);
@@ -133,6 +153,20 @@ mod tests {
         }
         let weights = regression.solve().unwrap();
         assert!((weights[0] - 3.0).abs() < 1e-14 && (weights[1] - 1.25).abs() < 1e-14);
+    }
+
+    #[test]
+    fn another_penalty_from_the_triangle_equals_a_fit_with_it() {
+        let mut plain = LeastSquares::new(3, 1, 0.0);
+        let mut penalised = LeastSquares::new(3, 1, 50.0);
+        for (f, y) in examples() {
+            plain.add(&f, &y);
+            penalised.add(&f, &y);
+        }
+        let (a, b) = (plain.with_penalty(50.0).solve().unwrap(), penalised.solve().unwrap());
+        for (a, b) in a.iter().zip(b) {
+            assert!((a - b).abs() < 1e-12, "{a} is not {b}");
+        }
     }
 
     #[test]

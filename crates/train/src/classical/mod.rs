@@ -16,7 +16,7 @@ mod climatology;
 mod error;
 mod forecast;
 mod increment;
-mod least_squares;
+pub(crate) mod least_squares;
 mod linear_ar;
 #[cfg(test)]
 mod lorenz_protocol;

@@ -1,0 +1,383 @@
+//! Least squares instead of steps: easy attention on lifted rows, fitted in double precision.
+//!
+//! ```text
+//! minimise over A:  Σ_t ‖y_t − Σ_c A_c φ(x_c)‖² + ridge · N Σ (s_f A_cfj)²       c over the window
+//! A = Σ_i α_i ⊗ W_i                                                            i = 1 … h
+//! ```
+//!
+//! `y` is the next row, or its increment over `σ_Δ`; `s_f` the root mean square of a feature, so that
+//! the penalty does not depend on units. With `h ≥ p` heads the singular value decomposition of `A`
+//! gives `α` and `W` exactly. With fewer, it is cut after `h` terms, and the two linear problems, `W`
+//! for fixed `α` and `α` for fixed `W`, are solved in turn.
+//!
+//! A smaller penalty always lowers the one-step error, and often makes the free-running forecast
+//! unstable; so the penalty is chosen by free-running forecasts of the validation part.
+
+use std::time::Instant;
+
+use faer::Mat;
+use regard_data::Series;
+use regard_nn::model::{Lift, LiftedForecaster, Model};
+use serde::{Deserialize, Serialize};
+
+use crate::checkpoint::Progress;
+use crate::classical::least_squares::LeastSquares;
+use crate::error::TrainError;
+use crate::evaluate::{Starts, model_rollouts};
+use crate::fit::{Fitted, mean_loss};
+use crate::forecasting::Forecasting;
+use crate::metric::normalized_error::{normalized_error, rms_state};
+use crate::metric::valid_prediction_time::first_exceedance;
+use crate::observer::Observer;
+use crate::report::EpochRow;
+use crate::run_config::EvaluateConfig;
+use crate::run_folder::RunFolder;
+
+/// Error at which a validation forecast counts as lost.
+const THRESHOLD: f64 = 0.4;
+/// Most validation forecasts per penalty.
+const ROLLOUTS: usize = 50;
+/// Most unknowns of one regression; the triangle of a larger one would take gigabytes.
+const MAX_UNKNOWNS: usize = 8192;
+
+/// How the closed form is found.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ClosedFormConfig {
+    /// Penalties to choose from, per example, for features of mean square one.
+    pub ridge: Vec<f64>,
+    /// Rounds of the two linear problems where there are fewer heads than rows.
+    pub alternations: usize,
+}
+
+impl Default for ClosedFormConfig {
+    fn default() -> Self {
+        Self { ridge: vec![1e-14, 1e-12, 1e-10, 1e-8, 1e-6, 1e-4], alternations: 10 }
+    }
+}
+
+impl ClosedFormConfig {
+    pub(crate) fn check(&self) -> Result<(), TrainError> {
+        let error = |value: String, expected| {
+            Err(TrainError::OutOfRange { key: "fit.optimizer.ridge", value, expected })
+        };
+        if self.ridge.is_empty() {
+            return error("[]".to_owned(), "a list with at least one penalty");
+        }
+        match self.ridge.iter().find(|r| !(r.is_finite() && **r > 0.0)) {
+            Some(r) => error(r.to_string(), "positive numbers"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Fits `model` to the training part.
+///
+/// # Errors
+/// [`TrainError::OutOfRange`] for a horizon other than 1 or too many unknowns,
+/// [`TrainError::Singular`] if no penalty gives finite weights, [`TrainError::Interrupted`].
+pub(crate) fn fit(
+    model: &LiftedForecaster,
+    data: &Forecasting,
+    config: &ClosedFormConfig,
+    evaluate: EvaluateConfig,
+    folder: &RunFolder,
+    observer: &mut dyn Observer,
+) -> Result<Fitted, TrainError> {
+    let start = Instant::now();
+    let problem = Problem::new(model, data)?;
+    observer.phase("solving", Some(config.ridge.len() as u64));
+    let triangle = problem.joint_triangle();
+    let mut best: Option<(Score, f64, Model)> = None;
+    for (i, &ridge) in config.ridge.iter().enumerate() {
+        if observer.stop() {
+            return Err(TrainError::Interrupted { folder: folder.path().to_owned() });
+        }
+        observer.advance(i as u64, None);
+        let Some((alpha, value)) = problem.solve(&triangle, ridge, config.alternations) else {
+            continue;
+        };
+        let candidate = Model::Lifted(model.clone().with_values(alpha, value));
+        let score = Score::of(&candidate, data, evaluate);
+        if best.as_ref().is_none_or(|(best, ..)| score.is_better_than(best)) {
+            best = Some((score, ridge, candidate));
+        }
+    }
+    let Some((score, ridge, model)) = best else {
+        return Err(TrainError::Singular { ridge: config.ridge.clone() });
+    };
+    let note = format!(
+        "closed form, ridge {ridge:e}: the best of {} by free-running forecasts of the validation part \
+         ({:.0} steps until the error passes {THRESHOLD}, on average)",
+        config.ridge.len(),
+        score.valid_steps
+    );
+    observer.note(&note);
+    let seconds = start.elapsed().as_secs_f64();
+    let row = EpochRow {
+        epoch: 1,
+        train_loss: mean_loss(&model, &data.train),
+        validation_loss: Some(mean_loss(&model, &data.validation)),
+        learning_rate: 0.0,
+        seconds,
+    };
+    observer.epoch(&row, 1);
+    let progress = Progress {
+        epoch: 1,
+        steps: 1,
+        best_epoch: 1,
+        best_loss: row.validation_loss.unwrap_or(f64::MAX),
+        seconds,
+        curve: vec![row],
+        note: Some(note),
+        ..Progress::default()
+    };
+    folder.write_metrics(&progress.curve)?;
+    Ok(Fitted { model, progress })
+}
+
+/// How well free-running forecasts of the validation part hold.
+#[derive(Debug, Clone, Copy)]
+struct Score {
+    /// Mean steps until the error passes the threshold.
+    valid_steps: f64,
+    /// Mean error over all steps, capped at 2; tells apart what never passes the threshold.
+    error: f64,
+}
+
+impl Score {
+    fn of(model: &Model, data: &Forecasting, evaluate: EvaluateConfig) -> Self {
+        let part = &data.validation;
+        let evaluate = EvaluateConfig { rollouts: evaluate.rollouts.min(ROLLOUTS), ..evaluate };
+        // As many steps as leave room for several starts.
+        let longest = part.set.lengths().into_iter().max().unwrap_or(0);
+        let room = longest.saturating_sub(data.shape.window);
+        let steps = evaluate.steps.min((room / 2).max(1));
+        let starts = Starts::spread(part, data.shape.window, EvaluateConfig { steps, ..evaluate });
+        let channels = data.shape.channels;
+        let rms = rms_state(part.set.series.iter().map(|s| s.values.as_slice()), channels);
+        let rollouts =
+            model_rollouts(model, data.shape, &starts.histories(part), starts.steps, |_| ());
+        let (mut valid, mut sum) = (0.0, 0.0);
+        for (pred, truth) in rollouts.iter().zip(starts.truths(part)) {
+            let errors = normalized_error(pred, truth, channels, rms);
+            valid += first_exceedance(&errors, THRESHOLD).unwrap_or(errors.len()) as f64;
+            sum += errors.iter().map(|e| e.min(2.0)).sum::<f64>() / errors.len() as f64;
+        }
+        let n = rollouts.len().max(1) as f64;
+        Self { valid_steps: valid / n, error: sum / n }
+    }
+
+    fn is_better_than(&self, other: &Self) -> bool {
+        let same = (self.valid_steps - other.valid_steps).abs() < 1e-9;
+        if same { self.error < other.error } else { self.valid_steps > other.valid_steps }
+    }
+}
+
+/// Lifted training series and what is regressed on them.
+struct Problem {
+    /// Per series `[steps, features]`.
+    lifted: Vec<Vec<f64>>,
+    /// Per series `[steps − window, channels]`: the targets after each window.
+    targets: Vec<Vec<f64>>,
+    /// Root mean square of each feature; 1 for the constant.
+    scale: Vec<f64>,
+    heads: usize,
+    window: usize,
+    channels: usize,
+}
+
+impl Problem {
+    fn new(model: &LiftedForecaster, data: &Forecasting) -> Result<Self, TrainError> {
+        let shape = data.shape;
+        if shape.horizon != 1 {
+            return Err(TrainError::OutOfRange {
+                key: "task.horizon",
+                value: shape.horizon.to_string(),
+                expected: "1 with fit.optimizer.kind = \"closed-form\"; longer forecasts roll out",
+            });
+        }
+        let lift: &Lift = model.lift();
+        let (window, channels) = (shape.window, shape.channels);
+        let unknowns = 1 + window * (lift.n_features() - 1);
+        if unknowns > MAX_UNKNOWNS {
+            return Err(TrainError::OutOfRange {
+                key: "task.window",
+                value: window.to_string(),
+                expected: "a window and a degree with at most 8192 monomials together",
+            });
+        }
+        let (mut lifted, mut targets) = (Vec::new(), Vec::new());
+        for series in &data.train.set.series {
+            let mut phi = Vec::with_capacity(series.steps() * lift.n_features());
+            (0..series.steps()).for_each(|t| lift.extend(series.row(t), &mut phi));
+            lifted.push(phi);
+            targets.push(series_targets(series, model, window));
+        }
+        let scale = root_mean_squares(&lifted, lift.n_features());
+        Ok(Self { lifted, targets, scale, heads: model.n_heads(), window, channels })
+    }
+
+    fn n_features(&self) -> usize {
+        self.scale.len()
+    }
+
+    fn n_examples(&self) -> usize {
+        self.targets.iter().map(|t| t.len() / self.channels).sum()
+    }
+
+    /// Calls `f(rows, target)` for every window, `rows` being `[window, features]` scaled by `1/s`.
+    fn for_each_example(&self, mut f: impl FnMut(&[f64], &[f64])) {
+        let m = self.n_features();
+        for (lifted, targets) in self.lifted.iter().zip(&self.targets) {
+            for (t, target) in targets.chunks_exact(self.channels).enumerate() {
+                f(&lifted[t * m..(t + self.window) * m], target);
+            }
+        }
+    }
+
+    /// The regression on all rows of the window at once; the constant enters through the last row.
+    fn joint_triangle(&self) -> LeastSquares {
+        let (m, p) = (self.n_features(), self.window);
+        let mut regression = LeastSquares::new(1 + p * (m - 1), self.channels, 0.0);
+        let mut features = Vec::with_capacity(1 + p * (m - 1));
+        self.for_each_example(|rows, target| {
+            features.clear();
+            features.push(1.0);
+            for row in rows.chunks_exact(m) {
+                features.extend(row.iter().zip(&self.scale).skip(1).map(|(z, s)| z / s));
+            }
+            regression.add(&features, target);
+        });
+        regression
+    }
+
+    /// `α` (`[heads, 1, window]`) and `W` (`[heads, features, channels]`) for one penalty.
+    fn solve(
+        &self,
+        triangle: &LeastSquares,
+        ridge: f64,
+        alternations: usize,
+    ) -> Option<(Vec<f64>, Vec<f64>)> {
+        let (m, p, n) = (self.n_features(), self.window, self.channels);
+        let penalty = ridge * self.n_examples() as f64;
+        let weights = triangle.with_penalty(penalty).solve()?;
+        // [window, features × channels], in units of the scaled features.
+        let joint = Mat::from_fn(p, m * n, |c, fj| {
+            let (f, j) = (fj / n, fj % n);
+            match f {
+                0 if c + 1 == p => weights[j],
+                0 => 0.0,
+                _ => weights[(1 + c * (m - 1) + f - 1) * n + j],
+            }
+        });
+        let (mut alpha, mut value) = factors(&joint, self.heads)?;
+        if self.heads < p {
+            for _ in 0..alternations {
+                value = self.values_for(&alpha, penalty)?;
+                alpha = self.scores_for(&value, penalty)?;
+            }
+            value = self.values_for(&alpha, penalty)?;
+        }
+        for head in value.chunks_exact_mut(m * n) {
+            for (w, s) in head.chunks_exact_mut(n).zip(&self.scale) {
+                w.iter_mut().for_each(|w| *w /= s);
+            }
+        }
+        Some((alpha, value))
+    }
+
+    /// `W` by regression on `Σ_c α_ic φ(x_c)`.
+    fn values_for(&self, alpha: &[f64], penalty: f64) -> Option<Vec<f64>> {
+        let (m, p) = (self.n_features(), self.window);
+        // One constant for all heads, which is the regression's own.
+        let mut regression = LeastSquares::new(1 + self.heads * (m - 1), self.channels, penalty);
+        let mut features = Vec::new();
+        self.for_each_example(|rows, target| {
+            features.clear();
+            features.push(1.0);
+            for scores in alpha.chunks_exact(p) {
+                for f in 1..m {
+                    let mixed: f64 =
+                        scores.iter().zip(rows.chunks_exact(m)).map(|(a, row)| a * row[f]).sum();
+                    features.push(mixed / self.scale[f]);
+                }
+            }
+            regression.add(&features, target);
+        });
+        let weights = regression.solve()?;
+        let n = self.channels;
+        let mut value = Vec::with_capacity(self.heads * m * n);
+        for head in 0..self.heads {
+            // The constant is that of the first head; its scores sum to what they sum to.
+            let sum: f64 = alpha[..p].iter().sum();
+            for j in 0..n {
+                value.push(if head == 0 && sum.abs() > 1e-9 { weights[j] / sum } else { 0.0 });
+            }
+            value.extend_from_slice(
+                &weights[(1 + head * (m - 1)) * n..(1 + (head + 1) * (m - 1)) * n],
+            );
+        }
+        Some(value)
+    }
+
+    /// `α` by regression of every channel on `(φ(x_c) W_i)_j`.
+    fn scores_for(&self, value: &[f64], penalty: f64) -> Option<Vec<f64>> {
+        let (m, p, n) = (self.n_features(), self.window, self.channels);
+        let mut regression = LeastSquares::new(self.heads * p, 1, penalty);
+        let mut features = vec![vec![0.0; self.heads * p]; n];
+        self.for_each_example(|rows, target| {
+            for (i, w) in value.chunks_exact(m * n).enumerate() {
+                for (c, row) in rows.chunks_exact(m).enumerate() {
+                    for (j, features) in features.iter_mut().enumerate() {
+                        features[i * p + c] =
+                            (0..m).map(|f| row[f] / self.scale[f] * w[f * n + j]).sum();
+                    }
+                }
+            }
+            for (features, target) in features.iter().zip(target) {
+                regression.add(features, &[*target]);
+            }
+        });
+        regression.solve()
+    }
+}
+
+/// The first `heads` terms of the singular value decomposition: scores with unit norm, and values.
+fn factors(joint: &Mat<f64>, heads: usize) -> Option<(Vec<f64>, Vec<f64>)> {
+    let (p, mn) = (joint.nrows(), joint.ncols());
+    let svd = joint.thin_svd().ok()?;
+    let (u, s, v) = (svd.U(), svd.S().column_vector(), svd.V());
+    let rank = p.min(mn);
+    let (mut alpha, mut value) = (vec![0.0; heads * p], vec![0.0; heads * mn]);
+    for i in 0..heads.min(rank) {
+        (0..p).for_each(|c| alpha[i * p + c] = u[(c, i)]);
+        (0..mn).for_each(|k| value[i * mn + k] = s[i] * v[(k, i)]);
+    }
+    alpha.iter().chain(&value).all(|x| x.is_finite()).then_some((alpha, value))
+}
+
+/// What follows each window: the next row, or its increment over `σ_Δ`.
+fn series_targets(series: &Series, model: &LiftedForecaster, window: usize) -> Vec<f64> {
+    let mut targets = Vec::new();
+    for t in window..series.steps() {
+        match model.increment_std() {
+            None => targets.extend_from_slice(series.row(t)),
+            Some(std) => {
+                let rows = series.row(t).iter().zip(series.row(t - 1)).zip(std);
+                targets.extend(rows.map(|((y, x), s)| if *s > 0.0 { (y - x) / s } else { 0.0 }));
+            }
+        }
+    }
+    targets
+}
+
+fn root_mean_squares(lifted: &[Vec<f64>], m: usize) -> Vec<f64> {
+    let (mut sums, mut rows) = (vec![0.0; m], 0_usize);
+    for phi in lifted.iter().flat_map(|l| l.chunks_exact(m)) {
+        sums.iter_mut().zip(phi).for_each(|(sum, z)| *sum += z * z);
+        rows += 1;
+    }
+    let rms = |sum: f64| (sum / rows as f64).sqrt();
+    sums.into_iter().map(rms).map(|s| if s > 0.0 { s } else { 1.0 }).collect()
+}
