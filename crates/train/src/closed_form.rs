@@ -116,8 +116,8 @@ pub(crate) fn fit(
     let seconds = start.elapsed().as_secs_f64();
     let row = EpochRow {
         epoch: 1,
-        train_loss: mean_loss(&model, &data.train),
-        validation_loss: Some(mean_loss(&model, &data.validation)),
+        train_loss: mean_loss(&model, &data.train, 1),
+        validation_loss: Some(mean_loss(&model, &data.validation, 1)),
         learning_rate: 0.0,
         seconds,
     };

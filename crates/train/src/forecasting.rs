@@ -102,8 +102,14 @@ impl Forecasting {
         let normalization = Normalization::fit(&train);
         let channels = train.channels();
         let shape = ForecastShape { window, horizon, channels };
-        let part = |set: &SeriesSet| part(set, &normalization, config.task);
-        let (train, validation, test) = (part(&train), part(&validation), part(&test));
+        // The loss may look several forecasts ahead.
+        let ahead = TaskConfig { window, horizon: horizon * config.fit.rollout.steps };
+        for set in [&train, &validation] {
+            window::check(set, ahead.window, ahead.horizon)?;
+        }
+        let part = |set: &SeriesSet, task| part(set, &normalization, task);
+        let (train, validation) = (part(&train, ahead), part(&validation, ahead));
+        let test = part(&test, config.task);
         let info = DataInfo {
             source: source.description,
             columns: train.set.columns.clone(),

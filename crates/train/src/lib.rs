@@ -13,6 +13,7 @@ mod error;
 mod evaluate;
 mod fit;
 mod forecasting;
+mod lbfgs;
 pub mod metric;
 pub mod model_file;
 mod observer;
@@ -31,7 +32,7 @@ mod schedule;
 pub use closed_form::ClosedFormConfig;
 pub use compare::{Comparison, compare};
 pub use error::TrainError;
-pub use fit::FitConfig;
+pub use fit::{FinishConfig, FitConfig, RolloutConfig};
 pub use observer::{Observer, Silent};
 pub use precision::Precision;
 pub use run::{

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{Device, Gradients, Tensor, TensorData};
 use regard_data::normalize::Normalization;
 use regard_nn::model::{ForecastShape, Model, ModelConfig};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
@@ -105,6 +105,31 @@ pub(crate) fn parameters<M: Module>(module: &M) -> Parameters {
         }
     }
     let mut collect = Collect { path: Vec::new(), found: Parameters::new() };
+    module.visit(&mut collect);
+    collect.found
+}
+
+/// Copies the gradients of a module's parameters to the host; zeros where there is none.
+pub(crate) fn gradients<M: Module>(module: &M, from: &Gradients) -> Parameters {
+    struct Collect<'a> {
+        path: Vec<String>,
+        from: &'a Gradients,
+        found: Parameters,
+    }
+    impl ModuleVisitor for Collect<'_> {
+        fn enter_module(&mut self, name: &str, _: &str) {
+            self.path.push(name.to_owned());
+        }
+        fn exit_module(&mut self, _: &str, _: &str) {
+            self.path.pop();
+        }
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+            let value = param.val();
+            let gradient = value.grad(self.from).unwrap_or_else(|| value.inner().zeros_like());
+            self.found.insert(self.path.join("."), Array::new(gradient.to_data()));
+        }
+    }
+    let mut collect = Collect { path: Vec::new(), from, found: Parameters::new() };
     module.visit(&mut collect);
     collect.found
 }
