@@ -83,7 +83,7 @@ impl Starts {
     /// True rows after every start.
     pub(crate) fn truths<'a>(&self, part: &'a Part) -> Vec<&'a [f64]> {
         let rows = |&(series, first): &(usize, usize)| {
-            part.set.series[series].rows(first, first + self.steps)
+            part.truth().series[series].rows(first, first + self.steps)
         };
         self.at.iter().map(rows).collect()
     }
@@ -107,7 +107,7 @@ impl<'a> Scorer<'a> {
     ) -> Self {
         let starts = Starts::spread(test, history, config);
         let rms =
-            rms_state(test.set.series.iter().map(|s| s.values.as_slice()), test.set.channels());
+            rms_state(test.truth().series.iter().map(|s| s.values.as_slice()), test.set.channels());
         Self { test, normalization, scale, starts, rms }
     }
 
@@ -159,13 +159,13 @@ impl<'a> Scorer<'a> {
         let history = self.starts.history;
         let (mut squares, mut relative) =
             (MeanSquaredError::new(channels), RelativeL2::new(channels));
-        for series in &self.test.set.series {
+        for (series, truths) in self.test.set.series.iter().zip(&self.test.truth().series) {
             let targets: Vec<usize> = (history..series.steps()).collect();
             for chunk in targets.chunks(BATCH) {
                 let histories: Vec<&[f64]> =
                     chunk.iter().map(|&t| series.rows(t - history, t)).collect();
                 for (pred, &t) in forecast(&histories).iter().zip(chunk) {
-                    let truth = series.row(t);
+                    let truth = truths.row(t);
                     squares.add(pred, truth);
                     relative.add(
                         &self.normalization.phys_from_norm(pred),

@@ -1,6 +1,9 @@
 //! From a configuration to normalised series, split, with their windows.
 
 use burn::tensor::{Device, Tensor};
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+use rand_distr::{Distribution, StandardNormal};
 use regard_data::normalize::Normalization;
 use regard_data::simulate::lorenz::{LYAPUNOV, Lorenz, LorenzConfig};
 use regard_data::split::{Split, SplitConfig};
@@ -11,12 +14,15 @@ use regard_nn::model::ForecastShape;
 use crate::error::TrainError;
 use crate::precision::{Precision, tensor};
 use crate::report::{DataInfo, SplitInfo};
-use crate::run_config::{DataConfig, RunConfig, TaskConfig};
+use crate::run_config::{DataConfig, NoiseConfig, RunConfig, TaskConfig};
 
 /// One part of the data in normalised units, with its windows.
 #[derive(Debug, Clone)]
 pub(crate) struct Part {
+    /// What a method may see.
     pub(crate) set: SeriesSet,
+    /// What forecasts are compared with, where that is not what was seen: rows without noise.
+    pub(crate) truth: Option<SeriesSet>,
     pub(crate) windows: WindowIndex,
 }
 
@@ -99,6 +105,16 @@ impl Forecasting {
         for part in [&train, &validation, &test] {
             window::check(part, window, horizon)?;
         }
+        // Noise is an observer's: it falls on what is seen, not on what forecasts are held against.
+        let clean = config.noise.is_some().then(|| test.clone());
+        let [train, validation, test] = match config.noise {
+            None => [train, validation, test],
+            Some(noise) => {
+                let std = Normalization::fit(&train).std;
+                [(train, 0), (validation, 1), (test, 2)]
+                    .map(|(set, stream)| noise.observe(set, &std, stream))
+            }
+        };
         let normalization = Normalization::fit(&train);
         let channels = train.channels();
         let shape = ForecastShape { window, horizon, channels };
@@ -109,7 +125,8 @@ impl Forecasting {
         }
         let part = |set: &SeriesSet, task| part(set, &normalization, task);
         let (train, validation) = (part(&train, ahead), part(&validation, ahead));
-        let test = part(&test, config.task);
+        let mut test = part(&test, config.task);
+        test.truth = clean.map(|set| normalized(&set, &normalization));
         let info = DataInfo {
             source: source.description,
             columns: train.set.columns.clone(),
@@ -153,17 +170,42 @@ fn split(
 
 /// Normalises a set and indexes its windows.
 pub(crate) fn part(set: &SeriesSet, normalization: &Normalization, task: TaskConfig) -> Part {
+    let windows = WindowIndex::new(&set.lengths(), task.window, task.horizon);
+    Part { set: normalized(set, normalization), truth: None, windows }
+}
+
+fn normalized(set: &SeriesSet, normalization: &Normalization) -> SeriesSet {
     let series = set
         .series
         .iter()
         .map(|s| Series::new(s.name.clone(), normalization.norm_from_phys(&s.values), s.channels))
         .collect();
-    let set = SeriesSet { columns: set.columns.clone(), series, dt: set.dt };
-    let windows = WindowIndex::new(&set.lengths(), task.window, task.horizon);
-    Part { set, windows }
+    SeriesSet { columns: set.columns.clone(), series, dt: set.dt }
+}
+
+impl NoiseConfig {
+    /// Adds noise to every row; `stream` keeps the parts of the data apart.
+    fn observe(self, mut set: SeriesSet, deviations: &[f64], stream: u64) -> SeriesSet {
+        let mut rng = ChaCha8Rng::seed_from_u64(self.seed);
+        rng.set_stream(stream);
+        for series in &mut set.series {
+            for row in series.values.chunks_exact_mut(deviations.len()) {
+                for (x, deviation) in row.iter_mut().zip(deviations) {
+                    let noise: f64 = StandardNormal.sample(&mut rng);
+                    *x += self.std * deviation * noise;
+                }
+            }
+        }
+        set
+    }
 }
 
 impl Part {
+    /// What forecasts are compared with.
+    pub(crate) fn truth(&self) -> &SeriesSet {
+        self.truth.as_ref().unwrap_or(&self.set)
+    }
+
     pub(crate) fn info(&self) -> SplitInfo {
         SplitInfo {
             n_series: self.set.series.len(),

@@ -40,7 +40,8 @@ pub use run::{
     train,
 };
 pub use run_config::{
-    DataConfig, EvaluateConfig, FileData, LorenzData, RunConfig, TaskConfig, TestSeries,
+    DataConfig, EvaluateConfig, FileData, LorenzData, NoiseConfig, RunConfig, TaskConfig,
+    TestSeries,
 };
 pub use run_folder::ROOT as RUNS_ROOT;
 pub use schedule::ScheduleConfig;

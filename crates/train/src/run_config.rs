@@ -32,6 +32,9 @@ pub struct RunConfig {
     /// Where the numbers come from.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub data: Option<DataConfig>,
+    /// Noise added to what is seen; none by default.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub noise: Option<NoiseConfig>,
     /// Which part trains, validates, and is scored.
     pub split: SplitConfig,
     /// What is forecast from what.
@@ -92,6 +95,18 @@ pub struct FileData {
     pub options: ReadOptions,
 }
 
+/// Gaussian observation noise, to study how methods bear it: training, validation and the rows that
+/// a forecast starts from have it, the rows that a forecast is compared with have not.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NoiseConfig {
+    /// Standard deviation, as a share of each variable's own over the training part.
+    pub std: f64,
+    /// Seed of the noise.
+    #[serde(default)]
+    pub seed: u64,
+}
+
 /// What is forecast from what.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -137,6 +152,7 @@ impl Default for RunConfig {
             seed: 0,
             precision: Precision::F32,
             data: None,
+            noise: None,
             split: SplitConfig::Time { train: 0.7, validation: 0.15 },
             task: TaskConfig::default(),
             model: ModelConfig::Forecaster(ForecasterConfig {
@@ -282,6 +298,16 @@ impl RunConfig {
         positive("task.horizon", self.task.horizon)?;
         positive("evaluate.rollouts", self.evaluate.rollouts)?;
         positive("evaluate.steps", self.evaluate.steps)?;
+        if let Some(noise) = self.noise
+            && !(noise.std > 0.0 && noise.std.is_finite())
+        {
+            let expected = "a positive number; leave [noise] out for none";
+            return Err(TrainError::OutOfRange {
+                key: "noise.std",
+                value: noise.std.to_string(),
+                expected,
+            });
+        }
         if let Some(DataConfig::Lorenz(data)) = &self.data
             && data.test.seed == data.simulation.seed
         {

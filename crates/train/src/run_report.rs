@@ -172,7 +172,7 @@ fn plots(
     let error_growth = scores.iter().map(|s| s.growth.clone()).collect();
     let truths = scorer.truths();
     let channels = data.shape.channels;
-    let states = data.test.set.series.iter().map(|s| s.values.as_slice());
+    let states = data.test.truth().series.iter().map(|s| s.values.as_slice());
     let rms = rms_state(states, channels);
     let valid = |i: usize| {
         let errors = crate::metric::normalized_error::normalized_error(
