@@ -52,7 +52,10 @@ pub struct ClosedFormConfig {
 
 impl Default for ClosedFormConfig {
     fn default() -> Self {
-        Self { ridge: vec![1e-14, 1e-12, 1e-10, 1e-8, 1e-6, 1e-4], alternations: 10 }
+        Self {
+            ridge: vec![0.0, 1e-18, 1e-16, 1e-14, 1e-12, 1e-10, 1e-8, 1e-6, 1e-4],
+            alternations: 10,
+        }
     }
 }
 
@@ -64,8 +67,8 @@ impl ClosedFormConfig {
         if self.ridge.is_empty() {
             return error("[]".to_owned(), "a list with at least one penalty");
         }
-        match self.ridge.iter().find(|r| !(r.is_finite() && **r > 0.0)) {
-            Some(r) => error(r.to_string(), "positive numbers"),
+        match self.ridge.iter().find(|r| !(r.is_finite() && **r >= 0.0)) {
+            Some(r) => error(r.to_string(), "numbers of at least zero"),
             None => Ok(()),
         }
     }
@@ -380,4 +383,139 @@ fn root_mean_squares(lifted: &[Vec<f64>], m: usize) -> Vec<f64> {
     }
     let rms = |sum: f64| (sum / rows as f64).sqrt();
     sums.into_iter().map(rms).map(|s| if s > 0.0 { s } else { 1.0 }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::observer::Silent;
+    use crate::run_config::RunConfig;
+    use regard_nn::model::ModelConfig;
+
+    /// The closed form of a configuration that needs no file, on series given here.
+    fn fitted(series: &[Vec<f64>], channels: usize, keys: &str) -> (Fitted, Forecasting) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("series.npz");
+        let set = regard_data::SeriesSet {
+            columns: (0..channels).map(|c| format!("x{c}")).collect(),
+            series: series.iter().map(|v| Series::new("s", v.clone(), channels)).collect(),
+            dt: Some(0.1),
+        };
+        regard_data::file::write(&path, &set).unwrap();
+        let text =
+            format!("precision = \"f64\"\n[data]\nsource = \"file\"\npath = {path:?}\n{keys}");
+        let config = RunConfig::parse("test", &text, &[]).unwrap();
+        let data = Forecasting::prepare(&config, "test").unwrap();
+        let ModelConfig::Lifted(model) = &config.model else { panic!("a lifted model") };
+        let device = burn::tensor::Device::default();
+        let model = model.init(data.shape, &data.normalization.increment_std, &device).unwrap();
+        let model = crate::Precision::F64.cast(model);
+        let crate::optimizer::OptimizerConfig::ClosedForm(closed) = &config.fit.optimizer else {
+            panic!("the closed form")
+        };
+        let run = RunFolder::create(Some(&folder.path().join("run")), "test").unwrap();
+        let fitted = fit(&model, &data, closed, config.evaluate, &run, &mut Silent).unwrap();
+        (fitted, data)
+    }
+
+    fn relative_error(fitted: &Fitted, data: &Forecasting) -> f64 {
+        let series = &data.test.set.series[0];
+        let windows: Vec<&[f64]> =
+            (data.shape.window..series.steps()).map(|t| series.rows(0, t)).collect();
+        let forecasts = model_rollouts(&fitted.model, data.shape, &windows, 1, |_| ());
+        let (mut error, mut size) = (0.0, 0.0);
+        for (forecast, t) in forecasts.iter().zip(data.shape.window..) {
+            error += (forecast[0] - series.row(t)[0]).powi(2);
+            size += series.row(t)[0].powi(2);
+        }
+        (error / size).sqrt()
+    }
+
+    fn sinusoids() -> Vec<f64> {
+        (0..4000)
+            .map(|i| {
+                let t = f64::from(i) * 0.1;
+                t.sin() + 0.5 * (1.7 * t + 0.3).sin() + 0.25 * (2.9 * t).sin()
+            })
+            .collect()
+    }
+
+    const LINEAR: &str = "
+        [model]\nkind = \"lifted\"\ndegree = 1\nreadout = \"direct\"
+        [fit.optimizer]\nkind = \"closed-form\"
+        [evaluate]\nrollouts = 5\nsteps = 200\n";
+
+    #[test]
+    fn three_sinusoids_are_continued_to_ten_digits_from_six_rows() {
+        // K sinusoids obey a linear recurrence of order 2K, their mean adds the constant.
+        for window in [6, 8] {
+            let keys = format!("[task]\nwindow = {window}\n{LINEAR}");
+            let (fitted, data) = fitted(&[sinusoids()], 1, &keys);
+            let error = relative_error(&fitted, &data);
+            assert!(error < 1e-10, "window {window}: relative error {error:e}");
+        }
+    }
+
+    #[test]
+    fn five_rows_are_too_few_for_three_sinusoids() {
+        let (fitted, data) = fitted(&[sinusoids()], 1, &format!("[task]\nwindow = 4\n{LINEAR}"));
+        assert!(relative_error(&fitted, &data) > 1e-6);
+    }
+
+    /// Quadratic maps of two rows with one pattern of scores: one head is enough.
+    fn one_head_series() -> Vec<f64> {
+        use rand::{RngExt, SeedableRng};
+        let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(1);
+        let mut x = vec![0.1, 0.2];
+        for t in 2..3000 {
+            let f = |x: f64| 0.4 + 0.3 * x - 0.5 * x * x;
+            let next: f64 = f(x[t - 1]) - 0.6 * f(x[t - 2]) + rng.random_range(-0.5..0.5);
+            x.push(next);
+        }
+        x
+    }
+
+    #[test]
+    fn fewer_heads_than_rows_are_found_by_alternation() {
+        let keys = |heads: usize| {
+            format!(
+                "[task]\nwindow = 2\n[model]\nkind = \"lifted\"\ndegree = 2\nn_heads = {heads}\n\
+                 [fit.optimizer]\nkind = \"closed-form\"\nridge = [1e-12]\n\
+                 [evaluate]\nrollouts = 5\nsteps = 5\n"
+            )
+        };
+        let series = [one_head_series()];
+        let loss = |heads| fitted(&series, 1, &keys(heads)).0.progress.curve[0].train_loss;
+        let (one, two) = (loss(1), loss(2));
+        // Two heads reach every linear map of both rows; one head gets as far up to the forcing.
+        assert!(two <= one * (1.0 + 1e-9), "{two} with two heads, {one} with one");
+        assert!(one < 1.02 * two, "{one} with one head, {two} with two");
+    }
+
+    #[test]
+    fn a_horizon_or_a_penalty_out_of_range_is_named() {
+        let parse = |keys: &str| {
+            RunConfig::parse(
+                "test",
+                &format!("[model]\nkind = \"lifted\"\ndegree = 2\n{keys}"),
+                &[],
+            )
+        };
+        let error = |ridge: &str| {
+            parse(&format!("[fit.optimizer]\nkind = \"closed-form\"\nridge = {ridge}\n"))
+                .unwrap_err()
+                .to_string()
+        };
+        assert_eq!(
+            error("[]"),
+            "fit.optimizer.ridge = []: expected a list with at least one penalty"
+        );
+        assert_eq!(error("[-1.0]"), "fit.optimizer.ridge = -1: expected numbers of at least zero");
+        let other = RunConfig::parse("test", "[fit.optimizer]\nkind = \"closed-form\"\n", &[]);
+        assert_eq!(
+            other.unwrap_err().to_string(),
+            "fit.optimizer.kind = \"closed-form\" needs model.kind = \"lifted\", which is linear in \
+             its parameters; found \"easy\""
+        );
+    }
 }

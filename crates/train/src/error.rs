@@ -78,6 +78,16 @@ pub enum TrainError {
         /// Learning rate of the step.
         learning_rate: f64,
     },
+    /// The runs of an ensemble forecast different things.
+    #[error("{} does not fit {}, the first run of the ensemble", .run.display(), .first.display())]
+    Member {
+        /// The run that does not fit.
+        run: PathBuf,
+        /// The first one.
+        first: PathBuf,
+        /// How they differ.
+        source: DataError,
+    },
     /// No penalty made the regression solvable.
     #[error(
         "the closed form has no finite solution with fit.optimizer.ridge = {ridge:?}: add larger penalties, \

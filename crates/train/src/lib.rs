@@ -19,6 +19,7 @@ pub mod model_file;
 mod observer;
 pub mod optimizer;
 mod precision;
+mod predict;
 pub mod preset;
 pub mod registry;
 pub mod report;
@@ -35,10 +36,8 @@ pub use error::TrainError;
 pub use fit::{FinishConfig, FitConfig, RolloutConfig};
 pub use observer::{Observer, Silent};
 pub use precision::Precision;
-pub use run::{
-    Outcome, PredictRequest, Prediction, TrainOptions, evaluate, make_lorenz, predict, resume,
-    train,
-};
+pub use predict::{PredictRequest, Prediction, predict};
+pub use run::{Outcome, TrainOptions, evaluate, make_lorenz, resume, train};
 pub use run_config::{
     DataConfig, EvaluateConfig, FileData, LorenzData, NoiseConfig, RunConfig, TaskConfig,
     TestSeries,

@@ -12,7 +12,7 @@ use regard_nn::model::Model;
 use crate::checkpoint::Progress;
 use crate::closed_form;
 use crate::error::TrainError;
-use crate::evaluate::{Rollouts, Scorer, Starts, model_rollouts};
+use crate::evaluate::{Rollouts, Scorer, Starts};
 use crate::fit::{Fitted, fit};
 use crate::forecasting::{Forecasting, part};
 use crate::model_file::{self, ModelCard};
@@ -41,28 +41,6 @@ pub struct Outcome {
     pub folder: PathBuf,
     /// Its report, also in the folder.
     pub report: Report,
-}
-
-/// What to forecast, and where to write it.
-#[derive(Debug, Clone)]
-pub struct PredictRequest {
-    /// File whose last rows are continued.
-    pub input: PathBuf,
-    /// Rows to forecast for each series.
-    pub horizon: usize,
-    /// File to write; its extension chooses the format.
-    pub output: PathBuf,
-}
-
-/// What was forecast.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Prediction {
-    /// Series continued.
-    pub n_series: usize,
-    /// Names of the channels.
-    pub columns: Vec<String>,
-    /// Rows forecast for each series.
-    pub horizon: usize,
 }
 
 /// Trains, scores and reports; everything ends up in one folder.
@@ -196,45 +174,6 @@ pub fn evaluate(
     Ok(report)
 }
 
-/// Continues every series of a file.
-///
-/// # Errors
-/// [`TrainError`] if the run or the file cannot be read, the columns are not those of the model,
-/// a series is shorter than a window, or the result cannot be written.
-pub fn predict(run: &Path, request: &PredictRequest) -> Result<Prediction, TrainError> {
-    let folder = RunFolder::open(run)?;
-    let config = folder.config()?;
-    let (model, card) = model_file::load(&folder.model(), &Device::default())?;
-    if request.horizon == 0 {
-        return Err(TrainError::OutOfRange {
-            key: "horizon",
-            value: "0".to_owned(),
-            expected: "at least 1",
-        });
-    }
-    let set = read_like(&config, &card, &request.input)?;
-    window::check_inputs(&set, card.shape.window)?;
-    let normalized: Vec<Vec<f64>> =
-        set.series.iter().map(|s| card.normalization.norm_from_phys(&s.values)).collect();
-    let histories: Vec<&[f64]> = normalized.iter().map(Vec::as_slice).collect();
-    let rollouts = model_rollouts(&model, card.shape, &histories, request.horizon, |_| ());
-    let series = set
-        .series
-        .iter()
-        .zip(rollouts)
-        .map(|(s, r)| {
-            Series::new(s.name.clone(), card.normalization.phys_from_norm(&r), s.channels)
-        })
-        .collect();
-    let forecast = SeriesSet { columns: set.columns, series, dt: set.dt };
-    file::write(&request.output, &forecast)?;
-    Ok(Prediction {
-        n_series: forecast.series.len(),
-        columns: forecast.columns,
-        horizon: request.horizon,
-    })
-}
-
 /// Simulates Lorenz-63 trajectories into a file.
 ///
 /// # Errors
@@ -260,7 +199,11 @@ pub(crate) fn make_absolute(config: &mut RunConfig) -> Result<(), TrainError> {
 }
 
 /// Reads a file as the run's own data was read; its columns must be those of the model.
-fn read_like(config: &RunConfig, card: &ModelCard, path: &Path) -> Result<SeriesSet, TrainError> {
+pub(crate) fn read_like(
+    config: &RunConfig,
+    card: &ModelCard,
+    path: &Path,
+) -> Result<SeriesSet, TrainError> {
     let options = match &config.data {
         Some(DataConfig::File(data)) => data.options.clone(),
         _ => ReadOptions::default(),

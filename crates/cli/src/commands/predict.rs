@@ -12,6 +12,7 @@ Examples:
   regard predict runs/sensors --input today.csv --horizon 100 --output forecast.csv
   regard data make lorenz --out start.csv --series 1 --steps 200 --seed 7
   regard predict runs/lorenz --input start.csv --horizon 500 --output forecast.parquet
+  regard predict runs/seed0 runs/seed1 runs/seed2 --input today.csv --horizon 100 --output fan.csv
 
 The input has the columns the model was trained on and at least one window of rows; the forecast
 starts after its last row. Formats by extension: .csv .tsv .parquet .npz .npy.";
@@ -19,12 +20,14 @@ starts after its last row. Formats by extension: .csv .tsv .parquet .npz .npy.";
 /// More columns than this are counted, not named.
 const MAX_NAMED: usize = 12;
 
-/// Forecast the series of a file with a trained model.
+/// Forecast the series of a file with a trained model, or with several as an ensemble.
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct PredictArgs {
-    /// Folder written by `regard train`.
-    run: PathBuf,
+    /// Folders written by `regard train`; several make an ensemble, whose forecast has a mean and the
+    /// central 90 % of its members for each column.
+    #[arg(required = true, value_name = "RUN")]
+    runs: Vec<PathBuf>,
     /// File with the past of the series.
     #[arg(long, value_name = "FILE")]
     input: PathBuf,
@@ -43,7 +46,7 @@ pub(crate) fn run(args: &PredictArgs, out: &mut impl Write) -> Result<()> {
         horizon: args.horizon,
         output: args.output.clone(),
     };
-    let prediction = regard_train::predict(&args.run, &request)?;
+    let prediction = regard_train::predict(&args.runs, &request)?;
     let series = match prediction.n_series {
         1 => String::from("1 series"),
         n => format!("{n} series"),
