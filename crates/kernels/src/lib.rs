@@ -16,6 +16,7 @@ mod golden_tests;
 pub mod mask;
 pub mod mixing;
 pub mod pointwise;
+pub mod recurrent;
 pub mod softmax;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;

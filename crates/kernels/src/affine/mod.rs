@@ -13,5 +13,6 @@ mod product;
 pub mod reference;
 
 pub use op::{affine, composed};
+pub(crate) use product::Packed;
 #[cfg(test)]
 mod tests;

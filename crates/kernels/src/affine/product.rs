@@ -15,7 +15,7 @@ use crate::cpu::view::Ptr;
 const PANEL: usize = 32;
 
 /// A weight matrix `[k, n]` in panels of [`PANEL`] columns, each `[k, PANEL]`.
-pub(super) struct Packed<S> {
+pub(crate) struct Packed<S> {
     panels: Vec<S>,
     k: usize,
     n: usize,
@@ -23,7 +23,7 @@ pub(super) struct Packed<S> {
 
 impl<S: Scalar> Packed<S> {
     /// Packs `W` (`k` rows, `n` columns) given its strides; swap them to pack `Wᵀ`.
-    pub(super) unsafe fn new(w: Ptr<S>, k: usize, n: usize, row: usize, col: usize) -> Self {
+    pub(crate) unsafe fn new(w: Ptr<S>, k: usize, n: usize, row: usize, col: usize) -> Self {
         let mut panels = vec![S::ZERO; n.div_ceil(PANEL) * PANEL * k];
         for (p, panel) in panels.chunks_exact_mut((PANEL * k).max(1)).enumerate() {
             let first = p * PANEL;
@@ -45,6 +45,33 @@ impl<S: Scalar> Packed<S> {
         }
         Self { panels, k, n }
     }
+
+    /// `C = A W` for `m` rows of `A` and of `C`, given as pointers and distances between rows.
+    #[inline(always)]
+    pub(crate) unsafe fn multiply<V: Vector<Scalar = S>>(
+        &self,
+        m: usize,
+        (a, a_row): (*const S, usize),
+        (c, c_row): (*mut S, usize),
+    ) {
+        for first in (0..self.n).step_by(PANEL) {
+            unsafe {
+                V::matmul(MatMul {
+                    m,
+                    n: PANEL.min(self.n - first),
+                    k: self.k,
+                    a,
+                    a_row,
+                    a_col: 1,
+                    b: self.panels.as_ptr().add(first * self.k),
+                    b_row: PANEL,
+                    c: c.add(first),
+                    c_row,
+                    accumulate: false,
+                });
+            }
+        }
+    }
 }
 
 /// `C = A W` for some rows of `A`, both row-major without gaps.
@@ -58,24 +85,8 @@ pub(super) struct Rows<'a, S> {
 impl<S: Tables> Kernel<S> for Rows<'_, S> {
     #[inline(always)]
     unsafe fn run<V: Vector<Scalar = S>>(self) {
-        let Packed { panels, k, n } = self.w;
-        for first in (0..*n).step_by(PANEL) {
-            unsafe {
-                V::matmul(MatMul {
-                    m: self.m,
-                    n: PANEL.min(n - first),
-                    k: *k,
-                    a: self.a,
-                    a_row: *k,
-                    a_col: 1,
-                    b: panels.as_ptr().add(first * k),
-                    b_row: PANEL,
-                    c: self.c.add(first),
-                    c_row: *n,
-                    accumulate: false,
-                });
-            }
-        }
+        let Self { m, a, w, c } = self;
+        unsafe { w.multiply::<V>(m, (a, w.k), (c, w.n)) }
     }
 }
 

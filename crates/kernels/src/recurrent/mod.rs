@@ -1,0 +1,3 @@
+//! Scans over time: networks whose state after a step depends on the state before it.
+
+pub mod lstm;
