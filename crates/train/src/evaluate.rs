@@ -7,7 +7,7 @@ use burn::tensor::Device;
 use regard_data::normalize::Normalization;
 use regard_nn::model::{ForecastShape, Model};
 
-use crate::classical::{Classical, rollouts as classical_rollouts};
+use crate::classical::{Classical, SeriesView, rollouts as classical_rollouts};
 use crate::forecasting::Part;
 use crate::metric::climate::Climate;
 use crate::metric::error_growth::error_growth;
@@ -140,14 +140,31 @@ impl<'a> Scorer<'a> {
     /// Scores a classical method.
     pub(crate) fn classical(&self, method: &dyn Classical) -> Scores {
         let channels = self.test.set.channels();
-        let one_step =
-            self.one_step(|histories| classical_rollouts(method, histories, channels, 1));
+        let one_step = self.classical_one_step(method);
         let rollouts = classical_rollouts(method, &self.histories(), channels, self.starts.steps);
         let mut scores = self.scores(method.name(), one_step, &rollouts);
         scores.row.is_baseline = true;
         scores.row.n_parameters = Some(method.n_parameters() as u64);
         scores.growth.is_baseline = true;
         scores
+    }
+
+    /// As [`Scorer::one_step`]; a method with a state passes once over each series.
+    fn classical_one_step(&self, method: &dyn Classical) -> (MeanSquaredError, RelativeL2) {
+        let channels = self.test.set.channels();
+        let first = self.starts.history;
+        let (mut squares, mut relative) =
+            (MeanSquaredError::new(channels), RelativeL2::new(channels));
+        for series in self.test.set.series.iter().filter(|series| series.steps() > first) {
+            let pred = method.one_step(SeriesView::new(&series.values, channels), first);
+            let truth = series.rows(first, series.steps());
+            squares.add(&pred, truth);
+            relative.add(
+                &self.normalization.phys_from_norm(&pred),
+                &self.normalization.phys_from_norm(truth),
+            );
+        }
+        (squares, relative)
     }
 
     /// Errors of the next row from every place with enough history.

@@ -28,6 +28,7 @@ pub(crate) fn baselines(config: &RunConfig, data: &Forecasting) -> Vec<Baseline>
     let config = config.baselines.clone().unwrap_or_else(|| {
         let mut config = BaselinesConfig::default();
         config.linear_ar.lags = data.shape.window;
+        config.dlinear.window = data.shape.window;
         config
     });
     fit_baselines(&config, &series)

@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Classical, ClassicalError, Climatology, LinearArConfig, NvarConfig, Persistence, SeriesView,
+    Classical, ClassicalError, Climatology, DLinearConfig, EsnConfig, LinearArConfig, NvarConfig,
+    Persistence, PolynomialConfig, SeriesView,
 };
 
 /// Configuration of [`baselines`].
@@ -12,8 +13,14 @@ use super::{
 pub struct BaselinesConfig {
     /// Linear autoregression.
     pub linear_ar: LinearArConfig,
+    /// Trend and remainder of each channel.
+    pub dlinear: DLinearConfig,
     /// Nonlinear vector autoregression.
     pub nvar: NvarConfig,
+    /// Polynomial map.
+    pub polynomial: PolynomialConfig,
+    /// Echo state network.
+    pub esn: EsnConfig,
 }
 
 /// One row of the table of baselines.
@@ -25,7 +32,8 @@ pub struct Baseline {
     pub method: Result<Box<dyn Classical>, ClassicalError>,
 }
 
-/// Fits persistence, climatology, linear autoregression and NVAR, in this order.
+/// Fits persistence, climatology, linear autoregression, DLinear, NVAR, the polynomial map and the
+/// echo state network, in this order.
 ///
 /// A method that cannot be fitted to these series keeps its row and says why.
 ///
@@ -43,7 +51,10 @@ pub fn baselines(config: &BaselinesConfig, series: &[SeriesView]) -> Vec<Baselin
         row("persistence", Ok(Persistence)),
         row("climatology", Climatology::fit(series)),
         row("linear-ar", config.linear_ar.fit(series)),
+        row("dlinear", config.dlinear.fit(series)),
         row("nvar", config.nvar.fit(series)),
+        row("polynomial", config.polynomial.fit(series)),
+        row("esn", config.esn.fit(series)),
     ]
 }
 
@@ -56,14 +67,17 @@ mod tests {
         // 200 channels: two lags give 401 linear features and 80601 quadratic ones.
         let values: Vec<f64> = (0..200 * 30u32).map(|i| f64::from(i * i % 97)).collect();
         let linear_ar = LinearArConfig { lags: 2, ..LinearArConfig::default() };
-        let config = BaselinesConfig { linear_ar, ..BaselinesConfig::default() };
+        let esn = EsnConfig { nodes: 20, ridge: 1e-6, washout: 9, ..EsnConfig::default() };
+        let config = BaselinesConfig { linear_ar, esn, ..BaselinesConfig::default() };
         let rows = baselines(&config, &[SeriesView::new(&values, 200)]);
         let names: Vec<_> = rows.iter().map(|row| row.name).collect();
-        assert_eq!(names, ["persistence", "climatology", "linear-ar", "nvar"]);
-        for row in &rows[..3] {
+        let (before, after) = (["persistence", "climatology", "linear-ar"], ["polynomial", "esn"]);
+        assert_eq!(names, [&before[..], &["dlinear", "nvar"], &after].concat());
+        for row in rows.iter().filter(|row| row.name != "nvar" && row.name != "dlinear") {
             assert_eq!(row.method.as_ref().unwrap().name(), row.name);
         }
-        let error = rows[3].method.as_ref().unwrap_err();
+        assert!(matches!(rows[3].method, Err(ClassicalError::TooShort { needed: 33, .. })));
+        let error = rows[4].method.as_ref().unwrap_err();
         assert!(matches!(error, ClassicalError::TooManyFeatures { features: 80601, .. }));
     }
 

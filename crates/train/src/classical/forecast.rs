@@ -4,12 +4,14 @@ use std::fmt::Debug;
 
 use rayon::prelude::*;
 
+use super::SeriesView;
+
 /// A fitted forecaster of normalised rows.
 ///
 /// # Units
 /// Histories and forecasts are normalised values, dimensionless.
 pub trait Classical: Debug + Send + Sync {
-    /// Name in tables and files: `"persistence"`, `"climatology"`, `"linear-ar"`, `"nvar"`.
+    /// Name in tables and files, such as `"linear-ar"`.
     fn name(&self) -> &'static str;
 
     /// Fitted numbers.
@@ -29,6 +31,23 @@ pub trait Classical: Debug + Send + Sync {
     /// # Panics
     /// If `history` is too short or `channels` is not that of the training series.
     fn forecast(&self, history: &[f64], channels: usize, steps: usize, out: &mut Vec<f64>);
+
+    /// Forecasts row `first` and every later row of `series`, each from the true rows before it.
+    ///
+    /// # Shapes
+    /// - returns: `[steps − first, channels]`
+    ///
+    /// # Panics
+    /// If `first` is less than `window()`, or the channels are not those of the training series.
+    fn one_step(&self, series: SeriesView<'_>, first: usize) -> Vec<f64> {
+        let channels = series.channels();
+        let rows = (first..series.steps()).into_par_iter().map(|t| {
+            let mut out = Vec::new();
+            self.forecast(series.rows(0, t), channels, 1, &mut out);
+            out
+        });
+        rows.collect::<Vec<_>>().concat()
+    }
 }
 
 /// Forecasts `steps` rows from each history, in parallel; the result keeps the order.

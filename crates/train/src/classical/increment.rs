@@ -1,4 +1,5 @@
-//! Regression of the increment on features of the past: what [`LinearAr`] and [`Nvar`] share.
+//! Regression of the increment on features of the past: what [`LinearAr`], [`Nvar`] and
+//! [`Polynomial`] share.
 //!
 //! ```text
 //! x_{t+1} = x_t + Wᵀ f(x_{t−window+1}, …, x_t)        f_0 = 1
@@ -8,6 +9,7 @@
 //!
 //! [`LinearAr`]: super::LinearAr
 //! [`Nvar`]: super::Nvar
+//! [`Polynomial`]: super::Polynomial
 
 use super::forecast::roll_out;
 use super::least_squares::LeastSquares;

@@ -11,8 +11,8 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use super::{
-    BaselinesConfig, Classical, LinearArConfig, NvarConfig, Persistence, SeriesView, baselines,
-    rollouts,
+    BaselinesConfig, Classical, EsnConfig, LinearArConfig, NvarConfig, Persistence, SeriesView,
+    baselines, rollouts,
 };
 use crate::metric::climate::{Climate, Moments};
 use crate::metric::normalized_error::{normalized_error, rms_state};
@@ -104,7 +104,7 @@ fn trajectory(rng: &mut ChaCha8Rng, rows: usize, dt: f64) -> Vec<f64> {
     values
 }
 
-fn rk4(x: [f64; 3], dt: f64) -> [f64; 3] {
+pub(super) fn rk4(x: [f64; 3], dt: f64) -> [f64; 3] {
     let slope = |[x, y, z]: [f64; 3]| [10.0 * (y - x), x * (28.0 - z) - y, x * y - 8.0 / 3.0 * z];
     let moved = |k: [f64; 3], h: f64| [0, 1, 2].map(|i| x[i] + h * k[i]);
     let k1 = slope(x);
@@ -155,15 +155,17 @@ fn nvar_is_valid_for_more_than_four_lyapunov_times_and_keeps_the_attractor() {
 #[test]
 fn the_number_of_threads_changes_no_bit() {
     let lorenz = Lorenz::new(0.01);
+    let esn = EsnConfig { nodes: 200, ..EsnConfig::default() };
+    let config = BaselinesConfig { esn, ..BaselinesConfig::default() };
     let bits = |n_threads| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(n_threads).build().unwrap();
         pool.install(|| {
-            let rows = baselines(&BaselinesConfig::default(), &Lorenz::views(&lorenz.train));
+            let rows = baselines(&config, &Lorenz::views(&lorenz.train));
             let all = rows.iter().flat_map(|row| lorenz.rollouts(&**row.method.as_ref().unwrap()));
             all.flat_map(|(pred, _)| pred).map(f64::to_bits).collect::<Vec<_>>()
         })
     };
     let one = bits(1);
-    assert_eq!(one.len(), 4 * 100 * STEPS * CHANNELS);
+    assert_eq!(one.len(), 7 * 100 * STEPS * CHANNELS);
     assert!(one == bits(3), "rollouts differ between one thread and three");
 }
