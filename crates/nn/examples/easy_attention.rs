@@ -10,7 +10,7 @@ use burn::optim::{AdamConfig, GradientsParams};
 use burn::tensor::{Device, Distribution, Tensor};
 use regard_kernels::pointwise::mean_squared_error;
 use regard_nn::error::InvalidConfig;
-use regard_nn::mechanism::{AlphaInit, Attention, EasyConfig, EasyForm};
+use regard_nn::mechanism::{Attention, EasyConfig};
 
 const TIME: usize = 12;
 const LAG: usize = 3;
@@ -21,7 +21,7 @@ const PRINT_EVERY: usize = 100;
 fn main() -> Result<(), InvalidConfig> {
     let device = Device::default().autodiff();
     device.seed(7);
-    let config = EasyConfig { n_heads: 1, form: EasyForm::Right, init: AlphaInit::Stacked };
+    let config = EasyConfig::new(1);
     let mut attention = config.init(1, TIME, &device)?;
     let mut optimizer = AdamConfig::new().init();
 

@@ -44,6 +44,45 @@ pub enum InvalidConfig {
         /// Most monomials.
         limit: usize,
     },
+    /// A number is larger than another one allows.
+    #[error("{name} = {value} is more than {limit_name} = {limit}: use at most {limit}")]
+    TooLarge {
+        /// The field.
+        name: &'static str,
+        /// Its value.
+        value: usize,
+        /// The field that limits it.
+        limit_name: &'static str,
+        /// Its value.
+        limit: usize,
+    },
+    /// Two fields exclude each other.
+    #[error("{name} = {value} does not go with {other}: {remedy}")]
+    Excluded {
+        /// The field.
+        name: &'static str,
+        /// Its value.
+        value: usize,
+        /// The other field.
+        other: &'static str,
+        /// What to do.
+        remedy: &'static str,
+    },
+    /// A trained model cannot be used for a window of this length.
+    #[error(
+        "{part} was trained for windows of {trained} steps and cannot be used for {wanted}: \
+         give at most {trained}, or {remedy}"
+    )]
+    FixedWindow {
+        /// The part of the model that is fixed.
+        part: &'static str,
+        /// Steps it was trained for.
+        trained: usize,
+        /// Steps asked for.
+        wanted: usize,
+        /// What else can be done.
+        remedy: &'static str,
+    },
     /// A list does not have one entry per channel.
     #[error("{name} has {found} values, expected one per channel: {expected}")]
     WrongLength {

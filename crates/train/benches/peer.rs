@@ -15,7 +15,7 @@ use rand_distr::{Distribution, StandardNormal};
 use regard_kernels::pointwise::{Activation, mean_squared_error};
 use regard_kernels::softmax;
 use regard_nn::layer::{Encoder, EncoderConfig};
-use regard_nn::mechanism::{AlphaInit, EasyConfig, EasyForm, MechanismConfig, SoftmaxConfig};
+use regard_nn::mechanism::{EasyConfig, MechanismConfig, SoftmaxConfig, TimeMatrix};
 use regard_nn::model::{ForecastShape, Forecaster, ForecasterConfig, Readout};
 use regard_train::optimizer::{AdamConfig, Optimizer};
 
@@ -227,13 +227,10 @@ impl EasyStep {
     ) -> Self {
         let device = Device::default().autodiff();
         device.seed(1);
-        let mechanism = MechanismConfig::Easy(EasyConfig {
-            n_heads,
-            form: EasyForm::Right,
-            init: AlphaInit::Stacked,
-        });
+        let mechanism = MechanismConfig::Easy(EasyConfig::new(n_heads));
         let readout = Readout::Direct;
-        let config = ForecasterConfig { d_model, d_ff, n_layers, readout, mechanism };
+        let time_maps = TimeMatrix::default();
+        let config = ForecasterConfig { d_model, d_ff, n_layers, readout, time_maps, mechanism };
         let shape = ForecastShape { window, horizon: 1, channels };
         let model = Some(config.init(shape, &[], &device).expect("the sizes are valid"));
         let config = AdamConfig { learning_rate: LEARNING_RATE, eps: 1e-7, weight_decay: 0.0 };

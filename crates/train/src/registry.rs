@@ -1,6 +1,6 @@
 //! Names of models on the command line; an exhaustive match, no globals.
 
-use regard_nn::mechanism::{AlphaInit, EasyConfig, EasyForm, MechanismConfig, SoftmaxConfig};
+use regard_nn::mechanism::{EasyConfig, EasyForm, MechanismConfig, SoftmaxConfig, TimeMatrix};
 use regard_nn::model::baseline::LstmConfig;
 use regard_nn::model::{ForecasterConfig, LiftedConfig, ModelConfig, Readout};
 
@@ -22,7 +22,7 @@ pub fn model(name: &str, like: &ModelConfig) -> Result<ModelConfig, TrainError> 
         MechanismConfig::Softmax(c) => c.n_heads,
         MechanismConfig::Easy(c) => c.n_heads,
     };
-    let easy = |form| MechanismConfig::Easy(EasyConfig { n_heads, form, init: AlphaInit::Stacked });
+    let easy = |form| MechanismConfig::Easy(EasyConfig { form, ..EasyConfig::new(n_heads) });
     let mechanism = match name {
         "easy" => easy(EasyForm::Right),
         "easy-left" => easy(EasyForm::Left),
@@ -87,11 +87,8 @@ fn encoder_like(model: &ModelConfig) -> ForecasterConfig {
             d_ff: c.d_hidden.next_multiple_of(2),
             n_layers: c.n_layers,
             readout: c.readout,
-            mechanism: MechanismConfig::Easy(EasyConfig {
-                n_heads: 4,
-                form: EasyForm::Right,
-                init: AlphaInit::Stacked,
-            }),
+            time_maps: TimeMatrix::default(),
+            mechanism: MechanismConfig::Easy(EasyConfig::new(4)),
         },
         // The lifted form has no width; this is the size of the preset `lorenz`.
         ModelConfig::Lifted(c) => ForecasterConfig {

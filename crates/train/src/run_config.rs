@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use regard_data::file::ReadOptions;
 use regard_data::simulate::lorenz::LorenzConfig;
 use regard_data::split::SplitConfig;
-use regard_nn::mechanism::{AlphaInit, EasyConfig, EasyForm, MechanismConfig};
+use regard_nn::mechanism::{EasyConfig, MechanismConfig, TimeMatrix};
 use regard_nn::model::{ForecasterConfig, ModelConfig, Readout};
 use serde::{Deserialize, Serialize};
 
@@ -160,17 +160,14 @@ impl Default for RunConfig {
                 d_ff: 128,
                 n_layers: 2,
                 readout: Readout::Increment,
-                mechanism: easy(4),
+                time_maps: TimeMatrix::default(),
+                mechanism: MechanismConfig::Easy(EasyConfig::new(4)),
             }),
             fit: FitConfig::default(),
             evaluate: EvaluateConfig::default(),
             baselines: None,
         }
     }
-}
-
-fn easy(n_heads: usize) -> MechanismConfig {
-    MechanismConfig::Easy(EasyConfig { n_heads, form: EasyForm::Right, init: AlphaInit::Stacked })
 }
 
 /// Keys of `[data]` for each source; flattened sections cannot refuse unknown keys themselves.
@@ -395,6 +392,7 @@ fn set_key(table: &mut toml::Table, argument: &str) -> Result<(), TrainError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use regard_nn::mechanism::EasyForm;
 
     fn message(text: &str, set: &[&str]) -> String {
         let set: Vec<String> = set.iter().map(ToString::to_string).collect();

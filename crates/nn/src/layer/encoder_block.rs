@@ -35,7 +35,7 @@ pub struct EncoderConfig {
 /// A stack of encoder blocks; build with [`EncoderConfig::init`].
 #[derive(Module, Debug)]
 pub struct Encoder {
-    blocks: Vec<EncoderBlock>,
+    pub(crate) blocks: Vec<EncoderBlock>,
 }
 
 /// One post-norm block: attention, then a feed-forward map, each added to its input.
@@ -105,6 +105,34 @@ impl Encoder {
     #[must_use]
     pub fn forward(&self, x: Tensor<3>, blocked: Option<&Tensor<2, Bool>>) -> Tensor<3> {
         self.blocks.iter().fold(x, |x, block| block.forward(x, blocked.cloned()))
+    }
+
+    /// What every block is given, first block first; nothing is blocked.
+    ///
+    /// # Shapes
+    /// - `x` and each of the results: `[batch, time, d_model]`
+    ///
+    /// # Panics
+    /// If the shapes disagree with the parameters.
+    #[must_use]
+    pub fn inputs(&self, mut x: Tensor<3>) -> Vec<Tensor<3>> {
+        let mut inputs = Vec::with_capacity(self.blocks.len());
+        for block in &self.blocks {
+            inputs.push(x.clone());
+            x = block.forward(x, None);
+        }
+        inputs
+    }
+
+    /// The same blocks for sequences of another length.
+    ///
+    /// # Errors
+    /// [`InvalidConfig::FixedWindow`] if the mechanism is bound to the length it was trained for.
+    pub fn resized(&self, time: usize) -> Result<Self, InvalidConfig> {
+        let block = |block: &EncoderBlock| {
+            Ok(EncoderBlock { mechanism: block.mechanism.resized(time)?, ..block.clone() })
+        };
+        Ok(Self { blocks: self.blocks.iter().map(block).collect::<Result<_, _>>()? })
     }
 
     /// The attention of every block, first block first.

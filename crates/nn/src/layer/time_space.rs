@@ -17,7 +17,9 @@ use regard_kernels::affine::affine;
 use regard_kernels::pointwise::{Activation, pair_pool};
 
 use crate::error::{InvalidConfig, even, positive};
-use crate::parameter::{Affine, AffineConfig, BiasInit, TimeMixing, TimeMixingConfig, WeightInit};
+use crate::parameter::{
+    Affine, AffineConfig, BiasInit, TimeMatrix, TimeMixing, TimeMixingConfig, WeightInit,
+};
 
 /// Configuration of [`TimeSpaceEmbedding`].
 #[derive(Debug, Clone, Copy)]
@@ -30,6 +32,8 @@ pub struct TimeSpaceEmbeddingConfig {
     pub time_in: usize,
     /// Steps of the result, `p′`.
     pub time_out: usize,
+    /// How `M` is made.
+    pub matrix: TimeMatrix,
 }
 
 /// Embeds a window of raw values; build with [`TimeSpaceEmbeddingConfig::init`].
@@ -51,6 +55,8 @@ pub struct TimeSpaceReadoutConfig {
     pub time_in: usize,
     /// Steps of the result, `q`.
     pub time_out: usize,
+    /// How `M` is made.
+    pub matrix: TimeMatrix,
 }
 
 /// Reads a forecast off an encoded window; build with [`TimeSpaceReadoutConfig::init`].
@@ -64,12 +70,14 @@ impl TimeSpaceEmbeddingConfig {
     /// Checks the fields and draws the maps in the order of the equation.
     ///
     /// # Errors
-    /// [`InvalidConfig::Odd`] if `d_model` is odd; [`InvalidConfig::Zero`] if a size is zero.
+    /// [`InvalidConfig::Odd`] if `d_model` is odd; [`InvalidConfig::Zero`] if a size is zero;
+    /// [`InvalidConfig::TooLarge`] if `matrix` does not fit `time_in`.
     pub fn init(&self, device: &Device) -> Result<TimeSpaceEmbedding, InvalidConfig> {
         even(("d_model", self.d_model))?;
         let counts =
             [("channels", self.channels), ("time_in", self.time_in), ("time_out", self.time_out)];
         counts.into_iter().try_for_each(positive)?;
+        self.matrix.check(self.time_in)?;
         Ok(TimeSpaceEmbedding {
             lift: self.lift().init(device),
             mixing: self.mixing().init(device),
@@ -97,8 +105,8 @@ impl TimeSpaceEmbeddingConfig {
     }
 
     fn mixing(&self) -> TimeMixingConfig {
-        let Self { time_in, time_out, .. } = *self;
-        TimeMixingConfig { time_in, time_out, bias: BiasInit::FanIn }
+        let Self { time_in, time_out, matrix, .. } = *self;
+        TimeMixingConfig { time_in, time_out, bias: BiasInit::FanIn, matrix }
     }
 
     fn project(&self) -> AffineConfig {
@@ -117,13 +125,20 @@ impl TimeSpaceEmbedding {
     /// If the shape of `x` is not the one configured.
     #[must_use]
     pub fn forward(&self, x: Tensor<3>) -> Tensor<3> {
-        let row_sums = self.mixing.weight.val().sum_dim(1); // M 1, [time_out, 1]
-        let offset = row_sums * self.lift.bias.val().unsqueeze_dim(0)
-            + self.mixing.bias.val().unsqueeze_dim(1); // [time_out, d_model]
+        let offset =
+            self.mixing.row_sums() * self.lift.bias.val().unsqueeze_dim(0) + self.mixing.bias(); // [time_out, d_model]
         let mixed = self.mixing.mix(x);
         let lifted = affine(mixed, self.lift.weight.val(), None, Activation::Identity);
         let pooled = pair_pool(lifted + offset.unsqueeze_dim(0));
         self.project.forward(pooled, Activation::Identity)
+    }
+
+    /// The same embedding of windows of `time` steps into as many.
+    ///
+    /// # Errors
+    /// [`InvalidConfig::FixedWindow`] if `M` cannot have more rows than were trained.
+    pub(crate) fn resized(&self, time: usize) -> Result<Self, InvalidConfig> {
+        Ok(Self { mixing: self.mixing.resized(time, time)?, ..self.clone() })
     }
 }
 
@@ -131,7 +146,8 @@ impl TimeSpaceReadoutConfig {
     /// Checks the fields and draws the maps in the order of the equation.
     ///
     /// # Errors
-    /// [`InvalidConfig::Zero`] if a size is zero.
+    /// [`InvalidConfig::Zero`] if a size is zero; [`InvalidConfig::TooLarge`] if `matrix` does not
+    /// fit `time_in`.
     pub fn init(&self, device: &Device) -> Result<TimeSpaceReadout, InvalidConfig> {
         let counts = [
             ("d_model", self.d_model),
@@ -140,6 +156,7 @@ impl TimeSpaceReadoutConfig {
             ("time_out", self.time_out),
         ];
         counts.into_iter().try_for_each(positive)?;
+        self.matrix.check(self.time_in)?;
         Ok(TimeSpaceReadout {
             mixing: self.mixing().init(device),
             project: self.project().init(device),
@@ -160,8 +177,8 @@ impl TimeSpaceReadoutConfig {
     }
 
     fn mixing(&self) -> TimeMixingConfig {
-        let Self { time_in, time_out, .. } = *self;
-        TimeMixingConfig { time_in, time_out, bias: BiasInit::Zero }
+        let Self { time_in, time_out, matrix, .. } = *self;
+        TimeMixingConfig { time_in, time_out, bias: BiasInit::Zero, matrix }
     }
 
     fn project(&self) -> AffineConfig {
@@ -183,24 +200,46 @@ impl TimeSpaceReadout {
     pub fn forward(&self, x: Tensor<3>) -> Tensor<3> {
         self.project.forward(self.mixing.forward(x), Activation::Identity)
     }
+
+    /// The same read-out of `time_in` steps; `time_out` stays.
+    ///
+    /// # Errors
+    /// None: no kind of matrix refuses other columns.
+    pub(crate) fn resized(&self, time_in: usize) -> Result<Self, InvalidConfig> {
+        Ok(Self { mixing: self.mixing.with_input_steps(time_in)?, ..self.clone() })
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::parameter::Basis;
     use regard_kernels::testing::{assert_close, double, normal};
 
-    const CONFIG: TimeSpaceEmbeddingConfig =
-        TimeSpaceEmbeddingConfig { channels: 3, d_model: 14, time_in: 5, time_out: 7 };
+    const CONFIG: TimeSpaceEmbeddingConfig = TimeSpaceEmbeddingConfig {
+        channels: 3,
+        d_model: 14,
+        time_in: 5,
+        time_out: 7,
+        matrix: TimeMatrix::Dense {},
+    };
+    const KINDS: [TimeMatrix; 3] = [
+        TimeMatrix::Dense {},
+        TimeMatrix::Toeplitz { causal: false },
+        TimeMatrix::Basis { n_basis: 3, basis: Basis::Cosine },
+    ];
 
     #[test]
     fn the_reordered_embedding_equals_the_order_of_the_source() {
-        let module = double(CONFIG.init(&Device::default()).unwrap());
-        let x = normal([2, 5, 3], 1);
-        let lifted = module.lift.forward(x.clone(), Activation::Identity);
-        let pooled = pair_pool(module.mixing.forward(lifted));
-        let expected = module.project.forward(pooled, Activation::Identity);
-        assert_close(&module.forward(x), &expected, 1e-13);
+        for matrix in KINDS {
+            let config = TimeSpaceEmbeddingConfig { matrix, ..CONFIG };
+            let module = double(config.init(&Device::default()).unwrap());
+            let x = normal([2, 5, 3], 1);
+            let lifted = module.lift.forward(x.clone(), Activation::Identity);
+            let pooled = pair_pool(module.mixing.forward(lifted));
+            let expected = module.project.forward(pooled, Activation::Identity);
+            assert_close(&module.forward(x), &expected, 1e-13);
+        }
     }
 
     #[test]
@@ -213,8 +252,12 @@ mod tests {
     #[test]
     fn formulas_count_the_parameters_of_the_modules() {
         let device = Device::default();
-        assert_eq!(CONFIG.init(&device).unwrap().num_params(), CONFIG.n_parameters());
-        let config = TimeSpaceReadoutConfig { d_model: 7, channels: 3, time_in: 5, time_out: 2 };
-        assert_eq!(config.init(&device).unwrap().num_params(), config.n_parameters());
+        for matrix in KINDS {
+            let config = TimeSpaceEmbeddingConfig { matrix, ..CONFIG };
+            assert_eq!(config.init(&device).unwrap().num_params(), config.n_parameters());
+            let (d_model, channels, time_in, time_out) = (7, 3, 5, 2);
+            let config = TimeSpaceReadoutConfig { d_model, channels, time_in, time_out, matrix };
+            assert_eq!(config.init(&device).unwrap().num_params(), config.n_parameters());
+        }
     }
 }

@@ -15,6 +15,7 @@ pub use easy::{AlphaInit, EasyAttention, EasyConfig, EasyForm};
 pub use softmax::{SoftmaxAttention, SoftmaxConfig, SoftmaxState};
 
 use crate::error::InvalidConfig;
+pub use crate::parameter::{Basis, TimeMatrix};
 
 /// Maps a sequence to a sequence of the same shape, letting rows see each other.
 pub trait Attention {
@@ -69,7 +70,8 @@ impl MechanismConfig {
     /// Checks the fields and draws the parameters for sequences of `time` rows.
     ///
     /// # Errors
-    /// [`InvalidConfig`] if the heads do not divide `d_model`, or a size is zero.
+    /// [`InvalidConfig`] if the heads do not divide `d_model`, a size is zero or too large, or two
+    /// fields exclude each other.
     pub fn init(
         &self,
         d_model: usize,
@@ -98,6 +100,19 @@ impl MechanismConfig {
             Self::Softmax(config) => config.multiply_adds(d_model, time),
             Self::Easy(config) => config.multiply_adds(d_model, time),
         }
+    }
+}
+
+impl Mechanism {
+    /// The same attention for sequences of another length; softmax attention fits any.
+    ///
+    /// # Errors
+    /// [`InvalidConfig::FixedWindow`] if the mechanism is bound to the length it was trained for.
+    pub fn resized(&self, time: usize) -> Result<Self, InvalidConfig> {
+        Ok(match self {
+            Self::Softmax(attention) => Self::Softmax(attention.clone()),
+            Self::Easy(attention) => Self::Easy(attention.resized(time)?),
+        })
     }
 }
 

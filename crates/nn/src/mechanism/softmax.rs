@@ -12,6 +12,7 @@
 //! memory linear in `p`, because the kernel never stores the score matrix.
 
 use burn::module::Module;
+use burn::tensor::activation::softmax;
 use burn::tensor::{Bool, Device, Tensor, assert_shape};
 use regard_kernels::mask::padding_log_weight;
 use regard_kernels::pointwise::Activation;
@@ -90,6 +91,38 @@ fn projection(d_model: usize) -> AffineConfig {
 }
 
 impl SoftmaxAttention {
+    /// The scores `S = Q Kᵀ / √d_head` of every row for every row, before masks and softmax.
+    ///
+    /// They are stored in full: for looking at, not for attending.
+    ///
+    /// # Shapes
+    /// - `x`: `[batch, time, d_model]`
+    /// - returns: `[batch, heads, time, time]`
+    #[must_use]
+    pub fn scores(&self, x: Tensor<3>) -> Tensor<4> {
+        let (q, k) = (self.heads(&self.query, x.clone()), self.heads(&self.key, x));
+        let [_, _, _, d_head] = q.dims();
+        q.matmul(k.swap_dims(2, 3)) / (d_head as f64).sqrt()
+    }
+
+    /// The weights `A = softmax(S)` of every row, those of later rows zero if causal.
+    ///
+    /// # Shapes
+    /// As [`SoftmaxAttention::scores`].
+    #[must_use]
+    pub fn weights(&self, x: Tensor<3>) -> Tensor<4> {
+        let [batch, time, _] = x.dims();
+        let scores = self.scores(x);
+        let scores = if self.causal {
+            let device = scores.device().without_autodiff();
+            let later = Tensor::<2, Bool>::tril_mask([time, time], 0, &device);
+            scores.mask_fill(later.expand([batch, self.n_heads, time, time]), f64::NEG_INFINITY)
+        } else {
+            scores
+        };
+        softmax(scores, 3)
+    }
+
     /// `[batch, time, d_model]` to `[batch, heads, time, d_head]`, as a view.
     fn heads(&self, layer: &Affine, x: Tensor<3>) -> Tensor<4> {
         let [batch, time, d_model] = x.dims();

@@ -26,7 +26,7 @@ impl Case {
     }
 
     fn easy(self, form: EasyForm) -> EasyAttention {
-        let config = EasyConfig { n_heads: self.n_heads, form, init: AlphaInit::PerHead };
+        let config = EasyConfig { form, init: AlphaInit::PerHead, ..EasyConfig::new(self.n_heads) };
         double(config.init(self.d_model, self.time, &Device::default()).unwrap())
     }
 }
@@ -145,8 +145,15 @@ fn parse(kind: &str, n_heads: usize) -> MechanismConfig {
 
 #[test]
 fn the_defaults_are_the_released_form_and_initialisation() {
-    let easy = EasyConfig { n_heads: 4, form: EasyForm::Right, init: AlphaInit::Stacked };
-    assert_eq!(parse("easy", 4), MechanismConfig::Easy(easy));
+    let easy = EasyConfig {
+        n_heads: 4,
+        form: EasyForm::Right,
+        init: AlphaInit::Stacked,
+        gate_rank: 0,
+        alpha: TimeMatrix::Dense {},
+    };
+    assert_eq!(parse("easy", 4), MechanismConfig::Easy(easy.clone()));
+    assert_eq!(EasyConfig::new(4), easy);
     assert_eq!(
         parse("softmax", 4),
         MechanismConfig::Softmax(SoftmaxConfig { n_heads: 4, causal: false })
@@ -213,4 +220,26 @@ fn the_traits_fit_a_mechanism_from_elsewhere() {
     let x = normal([2, 5, 3], 1);
     assert_close(&streaming(&RunningMean, x.clone()), &RunningMean.forward(x.clone(), None), 1e-13);
     assert_rows_before_are_blind_to_rows_from(&RunningMean, x, 3);
+}
+
+#[test]
+fn the_weights_of_softmax_attention_are_those_it_attends_with() {
+    for causal in [false, true] {
+        let case = Case { batch: 2, time: 5, n_heads: 3, d_model: 6, seed: 1 };
+        let (softmax, x) = (case.softmax(causal), case.input(1));
+        let weights = softmax.weights(x.clone());
+        let ones = weights.clone().sum_dim(3);
+        assert_close(&ones, &ones.ones_like(), 1e-13);
+        let expected = if causal {
+            // exp(S) of the row itself and those before it, over their sum.
+            let size = softmax.scores(x).exp();
+            let keep = Tensor::<2>::ones([5, 5], (&size.device(), size.dtype())).tril(0);
+            let kept = size * keep.reshape([1, 1, 5, 5]);
+            kept.clone() / kept.sum_dim(3)
+        } else {
+            let size = softmax.scores(x).exp();
+            size.clone() / size.sum_dim(3)
+        };
+        assert_close(&weights, &expected, 1e-13);
+    }
 }

@@ -16,7 +16,7 @@ pub use forecaster::{AlphaMatrix, Forecaster, ForecasterConfig};
 pub use lifted::{LIFT_SCALE, Lift, LiftedConfig, LiftedForecaster};
 pub use readout::{ForecastShape, Readout};
 
-use crate::error::InvalidConfig;
+use crate::error::{InvalidConfig, positive};
 use baseline::{LstmConfig, LstmForecaster};
 
 /// Every model and its configuration, chosen by the key `kind`.
@@ -103,6 +103,18 @@ impl Model {
             Self::Lifted(model) => model.forward(x),
             Self::Lstm(model) => model.forward(x),
         }
+    }
+
+    /// The same model for windows of another length.
+    ///
+    /// # Errors
+    /// As [`Forecaster::resized`]; an LSTM reads windows of any length.
+    pub fn resized(&self, window: usize) -> Result<Self, InvalidConfig> {
+        positive(("window", window))?;
+        Ok(match self {
+            Self::Forecaster(model) => Self::Forecaster(model.resized(window)?),
+            Self::Lstm(model) => Self::Lstm(model.clone()),
+        })
     }
 
     /// The trained `α` of every block and head of easy attention; empty for other models.

@@ -8,10 +8,13 @@
 mod affine;
 mod init;
 mod layer_norm;
+mod time_matrix;
 mod time_mixing;
 
 pub use affine::{Affine, AffineConfig, BiasInit, WeightInit};
 pub use init::{constant, fan_in_bound, uniform, xavier_bound};
 pub use layer_norm::LayerNorm;
+pub(crate) use time_matrix::Weights;
+pub use time_matrix::{Basis, TimeMatrix};
 pub(crate) use time_mixing::mix_time;
 pub use time_mixing::{TimeMixing, TimeMixingConfig};
