@@ -9,6 +9,7 @@ use crate::commands::evaluate::EvaluateArgs;
 use crate::commands::man::ManArgs;
 use crate::commands::predict::PredictArgs;
 use crate::commands::presets::PresetsCommand;
+use crate::commands::reproduce::ReproduceArgs;
 use crate::commands::runs::RunsCommand;
 use crate::commands::train::TrainArgs;
 
@@ -17,6 +18,7 @@ Examples:
   regard train lorenz                          train, score and report in a few minutes
   regard train series --data sensors.csv       learn to forecast your own table
   regard compare lorenz --mechanisms easy,softmax,lstm
+  regard reproduce easy-attention --quick      a paper's experiments and a verdict per claim
   regard runs list
   regard presets show lorenz > my.toml         a configuration to edit, then
   regard train my.toml
@@ -46,6 +48,7 @@ pub(crate) enum Command {
     Predict(PredictArgs),
     Evaluate(EvaluateArgs),
     Compare(CompareArgs),
+    Reproduce(ReproduceArgs),
     #[command(subcommand, after_help = crate::commands::runs::EXAMPLES)]
     Runs(RunsCommand),
     #[command(subcommand, after_help = crate::commands::presets::EXAMPLES)]

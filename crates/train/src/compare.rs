@@ -8,7 +8,7 @@ use crate::error::TrainError;
 use crate::observer::Observer;
 use crate::report::file::write_atomically;
 use crate::report::{Report, html};
-use crate::run::{TrainOptions, make_absolute, resume, train};
+use crate::run::{Outcome, TrainOptions, make_absolute, resume, train};
 use crate::run_config::RunConfig;
 use crate::run_folder::RunFolder;
 
@@ -56,29 +56,12 @@ pub fn compare(
     let mut reports = Vec::new();
     for (name, config) in runs {
         let out = folder.join(&name);
-        let outcome = if out.join("run.toml").exists() {
-            let held = RunFolder::open(&out)?;
-            let mut wanted = config;
-            make_absolute(&mut wanted)?;
-            if held.config()? != wanted {
-                return Err(
-                    held.error("holds a run of another configuration; choose another --out")
-                );
-            }
-            resume(&out, observer)?
-        } else {
-            let command = options.command.clone();
-            let options = TrainOptions { name, out: Some(out), command };
-            match train(&config, &options, observer) {
-                Ok(outcome) => outcome,
-                Err(error) => {
-                    // Nothing but an empty folder may be left of wrong input.
-                    let _ = std::fs::remove_dir(&folder);
-                    let _ = std::fs::remove_dir(crate::run_folder::ROOT);
-                    return Err(error);
-                }
-            }
-        };
+        let run = TrainOptions { name, out: Some(out), command: options.command.clone() };
+        let outcome = train_or_take(config, &run, observer).inspect_err(|_| {
+            // Nothing but an empty folder may be left of wrong input.
+            let _ = std::fs::remove_dir(&folder);
+            let _ = std::fs::remove_dir(crate::run_folder::ROOT);
+        })?;
         reports.push(outcome.report);
     }
     let page = html::render_comparison(&config.title, &reports);
@@ -88,4 +71,22 @@ pub fn compare(
         write_atomically(&file, text.as_bytes()).map_err(TrainError::io("write", &file))?;
     }
     Ok(Comparison { folder, reports })
+}
+
+/// Trains into `options.out`; takes or resumes the run that is already there.
+pub(crate) fn train_or_take(
+    config: RunConfig,
+    options: &TrainOptions,
+    observer: &mut dyn Observer,
+) -> Result<Outcome, TrainError> {
+    let Some(out) = options.out.as_ref().filter(|out| out.join("run.toml").exists()) else {
+        return train(&config, options, observer);
+    };
+    let held = RunFolder::open(out)?;
+    let mut wanted = config;
+    make_absolute(&mut wanted)?;
+    if held.config()? != wanted {
+        return Err(held.error("holds a run of another configuration; choose another --out"));
+    }
+    resume(out, observer)
 }

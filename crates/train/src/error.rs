@@ -39,6 +39,18 @@ pub enum TrainError {
         /// Models there are.
         known: Vec<String>,
     },
+    /// A name that selects a study is not known.
+    #[error(
+        "no study is called \"{name}\"{}; studies: {}",
+        nearest(.name, .known),
+        .known.join(", ")
+    )]
+    UnknownStudy {
+        /// Name asked for.
+        name: String,
+        /// Studies there are.
+        known: Vec<String>,
+    },
     /// A configuration file, or a `--set`, does not parse.
     #[error("{origin}: {message}")]
     Config {

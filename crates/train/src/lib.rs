@@ -23,6 +23,7 @@ mod predict;
 pub mod preset;
 pub mod registry;
 pub mod report;
+pub mod reproduce;
 mod run;
 mod run_config;
 mod run_folder;

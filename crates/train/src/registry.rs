@@ -96,11 +96,8 @@ fn encoder_like(model: &ModelConfig) -> ForecasterConfig {
             d_ff: 64,
             n_layers: 2,
             readout: c.readout,
-            mechanism: MechanismConfig::Easy(EasyConfig {
-                n_heads: 4,
-                form: EasyForm::Right,
-                init: AlphaInit::Stacked,
-            }),
+            time_maps: TimeMatrix::default(),
+            mechanism: MechanismConfig::Easy(EasyConfig::new(4)),
         },
     }
 }

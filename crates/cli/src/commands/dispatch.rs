@@ -4,7 +4,7 @@ use std::io::Write;
 
 use anyhow::{Context, Result};
 
-use super::{compare, completions, data, evaluate, man, predict, presets, runs, train};
+use super::{compare, completions, data, evaluate, man, predict, presets, reproduce, runs, train};
 use crate::args::{Cli, Command};
 use crate::verdict::Verdict;
 
@@ -20,6 +20,7 @@ pub(crate) fn run(cli: Cli, out: &mut impl Write) -> Result<Verdict> {
         Command::Predict(args) => predict::run(&args, out).map(done),
         Command::Evaluate(args) => evaluate::run(&args, out),
         Command::Compare(args) => compare::run(&args, out),
+        Command::Reproduce(args) => reproduce::run(&args, out).map(done),
         Command::Runs(command) => runs::run(&command, out).map(done),
         Command::Presets(command) => presets::run(&command, out).map(done),
         Command::Data(command) => data::run(&command, out).map(done),

@@ -7,6 +7,7 @@ pub(crate) mod evaluate;
 pub(crate) mod man;
 pub(crate) mod predict;
 pub(crate) mod presets;
+pub(crate) mod reproduce;
 pub(crate) mod runs;
 pub(crate) mod train;
 

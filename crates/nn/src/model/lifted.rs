@@ -216,6 +216,20 @@ impl LiftedForecaster {
         self.rule.forecast(x, y)
     }
 
+    /// Itself, for windows of the length it was fitted to.
+    ///
+    /// # Errors
+    /// [`InvalidConfig::FixedWindow`] for another length: each row of the window has its own scores, which
+    /// make sense only together.
+    pub fn resized(&self, window: usize) -> Result<Self, InvalidConfig> {
+        let [_, _, trained] = self.alpha.dims();
+        if window == trained {
+            return Ok(self.clone());
+        }
+        let remedy = "fit it again, which takes seconds";
+        Err(InvalidConfig::FixedWindow { part: "α", trained, wanted: window, remedy })
+    }
+
     /// Number of heads.
     #[must_use]
     pub fn n_heads(&self) -> usize {

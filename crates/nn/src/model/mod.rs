@@ -113,6 +113,7 @@ impl Model {
         positive(("window", window))?;
         Ok(match self {
             Self::Forecaster(model) => Self::Forecaster(model.resized(window)?),
+            Self::Lifted(model) => Self::Lifted(model.resized(window)?),
             Self::Lstm(model) => Self::Lstm(model.clone()),
         })
     }
