@@ -6,6 +6,7 @@ use crate::commands::compare::CompareArgs;
 use crate::commands::completions::CompletionsArgs;
 use crate::commands::data::DataCommand;
 use crate::commands::evaluate::EvaluateArgs;
+use crate::commands::inspect::InspectArgs;
 use crate::commands::man::ManArgs;
 use crate::commands::predict::PredictArgs;
 use crate::commands::presets::PresetsCommand;
@@ -49,6 +50,7 @@ pub(crate) enum Command {
     Evaluate(EvaluateArgs),
     Compare(CompareArgs),
     Reproduce(ReproduceArgs),
+    Inspect(InspectArgs),
     #[command(subcommand, after_help = crate::commands::runs::EXAMPLES)]
     Runs(RunsCommand),
     #[command(subcommand, after_help = crate::commands::presets::EXAMPLES)]

@@ -72,6 +72,7 @@ fn help_of_every_command() {
         "predict",
         "evaluate",
         "compare",
+        "inspect",
         "runs",
         "runs list",
         "runs show",
@@ -237,6 +238,74 @@ fn comparing_trains_every_model_with_every_seed() {
     let reports = printed["reports"].as_array().unwrap();
     let seeds: Vec<u64> = reports.iter().map(|r| r["run"]["seed"].as_u64().unwrap()).collect();
     assert_eq!(seeds, [0, 1, 0, 1]);
+}
+
+#[test]
+fn inspecting_shows_every_head_and_writes_a_page() {
+    let sandbox = &*TRAINED;
+    let table = sandbox.regard("inspect done").success();
+    for part in ["easy · window 8", "eff. rank", "gain bound", "largest eigenvalues"] {
+        assert!(table.contains(part), "no {part} in\n{table}");
+    }
+    let page = fs::read_to_string(sandbox.path("done/inspect.html")).unwrap();
+    assert!(page.contains("Attention of done") && page.contains("<svg"));
+    let printed = document(sandbox.regard("inspect done --json"));
+    let heads = printed["heads"].as_array().unwrap();
+    assert_eq!(heads.len(), 2);
+    for head in heads {
+        let alpha = &head["matrices"][0];
+        assert_eq!(alpha["name"], "α");
+        assert_eq!(alpha["trained"]["decay"].as_array().unwrap().len(), 8);
+        for stats in ["trained", "fresh"] {
+            let rank = alpha[stats]["effective_rank"].as_f64().unwrap();
+            assert!((1.0..=8.0).contains(&rank), "{alpha}");
+        }
+        // A norm is at least the modulus of the largest eigenvalue.
+        let modulus = head["eigenvalues"][0]["modulus"].as_f64().unwrap();
+        assert!(modulus <= alpha["trained"]["largest"].as_f64().unwrap() * (1.0 + 1e-9));
+    }
+}
+
+#[test]
+fn softmax_attention_is_inspected_over_windows() {
+    let sandbox = &*TRAINED;
+    sandbox.regard("train tiny.toml --mechanism softmax --out looked-at").success();
+    sandbox.regard("data make lorenz --out looked.csv --series 2 --steps 150 --seed 8").success();
+    let printed = document(sandbox.regard("inspect looked-at --data looked.csv --json"));
+    assert_eq!(printed["n_windows"], 32);
+    let head = &printed["heads"][0];
+    let weights = &head["matrices"][1];
+    assert_eq!((weights["name"].as_str(), head["gain_bound"].is_null()), (Some("A"), true));
+    // Rows of weights are positive and sum to one.
+    assert_eq!(weights["trained"]["negative"].as_f64(), Some(0.0));
+    assert!(weights["trained"]["largest"].as_f64().unwrap() >= 0.999);
+    // Scores of heads of width 4 have at most rank 4.
+    let scores = &head["matrices"][0]["trained"];
+    assert!(scores["effective_rank"].as_f64().unwrap() < 4.001, "{scores}");
+    assert!(scores["decay"][4].as_f64().unwrap() < 1e-5, "{scores}");
+}
+
+#[test]
+fn every_kind_of_alpha_trains_predicts_and_is_inspected() {
+    let sandbox = &*TRAINED;
+    let kinds = [
+        ("causal", "{kind=\"causal\"}", 0),
+        ("banded", "{kind=\"banded\",offset=2}", 0),
+        ("toeplitz", "{kind=\"toeplitz\",causal=true}", 0),
+        ("low-rank", "{kind=\"low-rank\",rank=2}", 2),
+        ("basis", "{kind=\"basis\",n_basis=3}", 0),
+    ];
+    sandbox.regard("data make lorenz --out past.csv --series 1 --steps 9 --seed 3").success();
+    for (name, alpha, rank) in kinds {
+        let mut command = sandbox.command("train tiny.toml --set fit.epochs=1 --out");
+        command.args([&format!("kind-{name}"), "--set", &format!("model.mechanism.alpha={alpha}")]);
+        command.args(["--set", &format!("model.mechanism.gate_rank={rank}")]);
+        let finished = sandbox.finished(command.output().unwrap());
+        assert!(matches!(finished.code, Some(0 | 1)), "{name}: {}", finished.stderr);
+        let predict = "--input past.csv --horizon 3 --output kind.csv";
+        sandbox.regard(&format!("predict kind-{name} {predict}")).success();
+        sandbox.regard(&format!("inspect kind-{name}")).success();
+    }
 }
 
 #[test]

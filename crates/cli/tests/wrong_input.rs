@@ -480,3 +480,23 @@ fn arguments_out_of_range() {
         assert!(finished.stderr.contains("0 is not in 1.."), "{}", finished.stderr);
     }
 }
+
+#[test]
+fn inspecting_something_else_than_a_run_with_attention() {
+    let sandbox = sandbox();
+    refuses(
+        &sandbox,
+        "inspect no-such-run",
+        "no-such-run: no such folder; `regard runs list` shows the runs",
+    );
+    fs::create_dir(sandbox.path("empty")).unwrap();
+    refuses(&sandbox, "inspect empty", "empty: not a run: it has no run.toml");
+    let trained = sandbox.regard("train table.toml --data good.csv --mechanism lstm --out lstm");
+    assert!(matches!(trained.code, Some(0 | 1)), "{}", trained.stderr);
+    let finished = sandbox.regard("inspect lstm");
+    assert_refused(
+        &finished,
+        "lstm: an LSTM has no attention to inspect; give a run of a model with attention",
+    );
+    assert!(!sandbox.path("lstm/inspect.html").exists());
+}

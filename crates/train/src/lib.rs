@@ -3,7 +3,7 @@
 //! The way of a run: [`RunConfig`] → data, split and normalised → [`train`] → model file, scores
 //! beside the [`classical`] baselines, and a [`report`]. [`resume`] goes on where a run stopped,
 //! [`evaluate`] scores it again, [`predict`] continues a user's file, [`compare`] puts several
-//! models into one table.
+//! models into one table, [`inspect`] looks at the trained attention.
 
 mod checkpoint;
 pub mod classical;
@@ -14,6 +14,7 @@ mod evaluate;
 mod fit;
 mod forecasting;
 mod lbfgs;
+pub mod inspect;
 pub mod metric;
 pub mod model_file;
 mod observer;

@@ -4,7 +4,9 @@ use std::io::Write;
 
 use anyhow::{Context, Result};
 
-use super::{compare, completions, data, evaluate, man, predict, presets, reproduce, runs, train};
+use super::{
+    compare, completions, data, evaluate, inspect, man, predict, presets, reproduce, runs, train,
+};
 use crate::args::{Cli, Command};
 use crate::verdict::Verdict;
 
@@ -21,6 +23,7 @@ pub(crate) fn run(cli: Cli, out: &mut impl Write) -> Result<Verdict> {
         Command::Evaluate(args) => evaluate::run(&args, out),
         Command::Compare(args) => compare::run(&args, out),
         Command::Reproduce(args) => reproduce::run(&args, out).map(done),
+        Command::Inspect(args) => inspect::run(&args, out).map(done),
         Command::Runs(command) => runs::run(&command, out).map(done),
         Command::Presets(command) => presets::run(&command, out).map(done),
         Command::Data(command) => data::run(&command, out).map(done),

@@ -1,6 +1,7 @@
 //! `report.html`: one file, no network, no scripts, for a phone and a wide screen, light and dark.
 
 mod comparison;
+mod inspection;
 mod notes;
 mod page;
 mod run;
@@ -10,4 +11,5 @@ mod table;
 mod testing;
 
 pub use comparison::render_comparison;
+pub use inspection::render_inspection;
 pub use run::render;

@@ -7,6 +7,7 @@
 
 mod chart;
 mod colour;
+mod eigenvalues;
 mod forecast;
 mod frame;
 mod growth;
@@ -15,15 +16,18 @@ mod path;
 mod phase;
 mod scale;
 mod score_matrix;
+mod singular_values;
 mod space_time;
 mod training;
 
 pub(super) use chart::Look;
 pub(super) use colour::style_sheet;
+pub(super) use eigenvalues::eigenvalues;
 pub(super) use forecast::{MAX_VARIABLES, forecast};
 pub(super) use growth::{Growth, error_growth};
 pub(super) use heat_map::MAX_CELLS;
 pub(super) use phase::phase_portrait;
 pub(super) use score_matrix::{ScoreColours, score_colour_bar, score_matrix};
+pub(super) use singular_values::singular_values;
 pub(super) use space_time::{MAX_STEPS, space_time};
 pub(super) use training::{LossCurve, training_curves, validation_curves};

@@ -1,0 +1,267 @@
+//! What the attention of a trained run looks like: singular values, signs, eigenvalues, gains.
+//!
+//! Easy attention: `α` of every head, as trained and as the run's own rule and seed draw it, and
+//! for form left `α W_V`, its weights for rows of the input. Softmax attention: the scores
+//! `S = Q Kᵀ/√d_head` and `A = softmax(S)`, means over test windows, of the trained and of the fresh
+//! model. A random square matrix has almost full effective rank, and a fresh softmax is almost
+//! uniform, rank one: without its start, the effective rank says little about what was learned.
+//!
+//! Source: the singular values are the evidence that Sanchis-Agudo et al. 2023, arXiv:2308.12874,
+//! give in their abstract for leaving softmax out; the procedure is ours.
+
+mod matrix;
+mod spectrum;
+mod text;
+
+use std::path::{Path, PathBuf};
+
+use burn::module::Module;
+use burn::tensor::{Device, Tensor};
+use regard_data::window;
+use regard_nn::mechanism::{EasyAttention, EasyForm, Mechanism, SoftmaxAttention};
+use regard_nn::model::{Forecaster, Model};
+use serde::Serialize;
+
+pub use matrix::{Eigenvalue, MatrixStats};
+pub use spectrum::Peak;
+pub(crate) use text::means;
+pub use text::table;
+
+use crate::error::TrainError;
+use crate::forecasting::{Forecasting, Part, part};
+use crate::model_file;
+use crate::observer::Observer;
+use crate::registry;
+use crate::report::html;
+use crate::run::read_like;
+use crate::run_folder::RunFolder;
+
+/// Test windows over which softmax attention is averaged, at most.
+const WINDOWS: usize = 32;
+
+/// What [`inspect`] found.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Inspection {
+    /// The run folder.
+    pub folder: PathBuf,
+    /// Name of the mechanism, as on the command line.
+    pub mechanism: String,
+    /// Steps of a window.
+    pub window: usize,
+    /// Time per step, if known: the unit of frequencies is one over it.
+    pub dt: Option<f64>,
+    /// Test windows over which softmax attention was averaged; 0 for easy attention.
+    pub n_windows: usize,
+    /// All heads, layer by layer.
+    pub heads: Vec<HeadInspection>,
+    /// The strongest frequencies of the test series.
+    pub peaks: Vec<Peak>,
+}
+
+/// One head.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct HeadInspection {
+    /// Encoder block, from 0.
+    pub layer: usize,
+    /// Head, from 0.
+    pub head: usize,
+    /// Its matrices.
+    pub matrices: Vec<Inspected>,
+    /// `‖α‖₂ ‖W_V‖₂` with the head's own part of `W_V`: by so much the head can magnify any window,
+    /// before the residual is added. `None` for softmax attention.
+    pub gain_bound: Option<f64>,
+    /// Eigenvalues of the last of the matrices, one of each conjugate pair, largest first; empty
+    /// for softmax attention, whose matrices differ from window to window.
+    pub eigenvalues: Vec<Eigenvalue>,
+}
+
+/// One matrix of a head.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Inspected {
+    /// What it is: `α`, `α W_V`, `S` or `A`.
+    pub name: &'static str,
+    /// As trained.
+    pub trained: MatrixStats,
+    /// As the run's own rule and seed draw it.
+    pub fresh: MatrixStats,
+}
+
+/// Matrices of one head: its name, and one matrix per window, row after row.
+type Samples = Vec<(&'static str, Vec<Vec<f64>>)>;
+
+/// Looks at the attention of a run; also writes `inspect.html` into its folder.
+///
+/// Frequencies and softmax attention are those of the run's test part, or of all of another file.
+///
+/// # Errors
+/// [`TrainError`] if the run, its data or the file cannot be read, the columns differ, the model has
+/// no attention, or its parameters are not finite.
+pub fn inspect(
+    run: &Path,
+    data: Option<&Path>,
+    observer: &mut dyn Observer,
+) -> Result<Inspection, TrainError> {
+    let folder = RunFolder::open(run)?;
+    let config = folder.config()?;
+    let device = Device::default();
+    let (model, card) = model_file::load(&folder.model(), &device)?;
+    let Model::Forecaster(trained) = model.valid() else {
+        return Err(folder
+            .error("an LSTM has no attention to inspect; give a run of a model with attention"));
+    };
+    observer.phase("preparing data", None);
+    let (test, dt) = match data {
+        None => {
+            let prepared = Forecasting::prepare(&config, &folder.name())?;
+            (prepared.test, prepared.info.dt)
+        }
+        Some(path) => {
+            let set = read_like(&config, &card, path)?;
+            window::check(&set, card.shape.window, card.shape.horizon)?;
+            (part(&set, &card.normalization, config.task), set.dt.or(card.dt))
+        }
+    };
+    device.seed(config.seed);
+    let fresh = card.model.init(card.shape, &card.normalization.increment_std, &device)?;
+    let Model::Forecaster(fresh) = fresh.valid() else {
+        unreachable!("one configuration makes models of one kind")
+    };
+    observer.phase("singular values", None);
+    let inputs = windows(&test, &device);
+    let [n_windows, _, _] = inputs.dims();
+    let step = dt.unwrap_or(1.0);
+    let heads = heads(&trained, &fresh, &inputs, step)
+        .ok_or_else(|| folder.error("its parameters are not finite; train anew"))?;
+    let is_softmax = trained.mechanisms().any(|m| matches!(m, Mechanism::Softmax(_)));
+    let inspection = Inspection {
+        folder: folder.path().to_owned(),
+        mechanism: registry::name_of(&card.model).to_owned(),
+        window: card.shape.window,
+        dt,
+        n_windows: if is_softmax { n_windows } else { 0 },
+        heads,
+        peaks: spectrum::peaks(&test, step),
+    };
+    folder.write("inspect.html", html::render_inspection(&inspection).as_bytes())?;
+    Ok(inspection)
+}
+
+/// Windows spread evenly over the test part.
+fn windows(test: &Part, device: &Device) -> Tensor<3> {
+    let n = test.windows.len().min(WINDOWS);
+    let indices: Vec<usize> = (0..n).map(|i| i * test.windows.len() / n).collect();
+    let [inputs, _] = test.batch(&indices, device);
+    inputs
+}
+
+/// Every head of every layer; `None` if a number is not finite.
+fn heads(
+    trained: &Forecaster,
+    fresh: &Forecaster,
+    inputs: &Tensor<3>,
+    dt: f64,
+) -> Option<Vec<HeadInspection>> {
+    let seen = [trained, fresh].map(|model| model.block_inputs(inputs.clone()));
+    let mut heads = Vec::new();
+    for (layer, both) in trained.mechanisms().zip(fresh.mechanisms()).enumerate() {
+        let samples =
+            [(both.0, &seen[0]), (both.1, &seen[1])].map(|(mechanism, seen)| match mechanism {
+                Mechanism::Easy(easy) => easy_samples(easy),
+                Mechanism::Softmax(softmax) => softmax_samples(softmax, &seen[layer]),
+            });
+        let [trained_samples, fresh_samples] = samples;
+        let gains = match both.0 {
+            Mechanism::Easy(easy) => gain_bounds(easy).into_iter().map(Some).collect(),
+            Mechanism::Softmax(_) => vec![None; trained_samples.len()],
+        };
+        for (head, ((trained, fresh), gain_bound)) in
+            trained_samples.into_iter().zip(fresh_samples).zip(gains).enumerate()
+        {
+            let size = |values: &Vec<f64>| values.len().isqrt();
+            let eigenvalues = match (gain_bound, trained.last()) {
+                (Some(_), Some((_, values))) => {
+                    values.first().map(|v| matrix::eigenvalues(v, size(v), dt)).unwrap_or_default()
+                }
+                _ => Vec::new(),
+            };
+            let stats = |samples: &[Vec<f64>]| {
+                let all: Option<Vec<_>> =
+                    samples.iter().map(|v| MatrixStats::of(v, size(v))).collect();
+                MatrixStats::mean(&all?)
+            };
+            let matrices: Option<Vec<Inspected>> = trained
+                .iter()
+                .zip(&fresh)
+                .map(|((name, a), (_, b))| {
+                    Some(Inspected { name, trained: stats(a)?, fresh: stats(b)? })
+                })
+                .collect();
+            heads.push(HeadInspection {
+                layer,
+                head,
+                matrices: matrices?,
+                gain_bound,
+                eigenvalues,
+            });
+        }
+    }
+    Some(heads)
+}
+
+/// `α` of every head, and `α W_V` for form left.
+fn easy_samples(easy: &EasyAttention) -> Vec<Samples> {
+    let alpha = easy.alpha();
+    let mut samples: Vec<Samples> =
+        split(&alpha).into_iter().map(|values| vec![("α", vec![values])]).collect();
+    if easy.form() == EasyForm::Left {
+        let folded = split(&alpha.matmul(easy.value().unsqueeze_dim(0)));
+        for (head, values) in samples.iter_mut().zip(folded) {
+            head.push(("α W_V", vec![values]));
+        }
+    }
+    samples
+}
+
+/// `S` and `A` of every head, one matrix per window.
+fn softmax_samples(softmax: &SoftmaxAttention, x: &Tensor<3>) -> Vec<Samples> {
+    let by_head = |scores: Tensor<4>| {
+        let [_, heads, _, _] = scores.dims();
+        let of = |head| split::<3>(&scores.clone().narrow(1, head, 1).squeeze_dim(1));
+        (0..heads).map(of).collect::<Vec<_>>()
+    };
+    let scores = by_head(softmax.scores(x.clone()));
+    let weights = by_head(softmax.weights(x.clone()));
+    scores.into_iter().zip(weights).map(|(s, a)| vec![("S", s), ("A", a)]).collect()
+}
+
+/// `‖α_i‖₂ ‖W_i‖₂`: form right, `W_i` are the columns of head `i`; form left, all of `W_V`.
+fn gain_bounds(easy: &EasyAttention) -> Vec<f64> {
+    let (alpha, value) = (easy.alpha(), easy.value());
+    let [heads, time, _] = alpha.dims();
+    let [rows, cols] = value.dims();
+    let norm = |part: Tensor<2>| {
+        let [rows, cols] = part.dims();
+        matrix::spectral_norm(&numbers(&part), rows, cols)
+    };
+    let width = if easy.form() == EasyForm::Right { cols / heads } else { cols };
+    let value_norm = |head: usize| match easy.form() {
+        EasyForm::Right => norm(value.clone().narrow(1, head * width, width)),
+        EasyForm::Left => norm(value.clone().narrow(0, 0, rows)),
+    };
+    split(&alpha)
+        .into_iter()
+        .enumerate()
+        .map(|(head, values)| matrix::spectral_norm(&values, time, time) * value_norm(head))
+        .collect()
+}
+
+/// The numbers of every slice along the first axis.
+fn split<const D: usize>(x: &Tensor<D>) -> Vec<Vec<f64>> {
+    let values = numbers(x);
+    let [n, ..] = x.dims()[..] else { return Vec::new() };
+    values.chunks_exact(values.len() / n).map(<[f64]>::to_vec).collect()
+}
+
+fn numbers<const D: usize>(x: &Tensor<D>) -> Vec<f64> {
+    x.clone().try_into_vec_as::<f64>().expect("tensors on the CPU are readable")
+}

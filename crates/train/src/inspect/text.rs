@@ -1,0 +1,78 @@
+//! An inspection as tables for a terminal.
+
+use super::Inspection;
+
+/// Eigenvalues of a head that are named.
+const NAMED: usize = 4;
+
+/// Singular values of every head, then eigenvalues beside the frequencies of the series.
+#[must_use]
+pub fn table(inspection: &Inspection) -> String {
+    let Inspection { mechanism, window, n_windows, heads, .. } = inspection;
+    let over =
+        if *n_windows > 0 { format!(", means over {n_windows} windows") } else { String::new() };
+    let mut out = format!("{mechanism} · window {window}{over}\n\n");
+    out += "layer  head  matrix     σ1   σ2/σ1  eff. rank  at start    r99  negative  gain bound\n";
+    for head in heads {
+        for (i, matrix) in head.matrices.iter().enumerate() {
+            let stats = &matrix.trained;
+            let second = stats.decay.get(1).copied().unwrap_or(0.0);
+            let gain = match head.gain_bound {
+                Some(gain) if i == 0 => format!("{gain:10.3}"),
+                _ => format!("{:>10}", "–"),
+            };
+            out += &format!(
+                "{:5}  {:4}  {:<6} {:6.3}  {second:6.3}  {:9.2}  {:8.2}  {:5.1}  {:6.0} %  {gain}\n",
+                head.layer + 1,
+                head.head + 1,
+                matrix.name,
+                stats.largest,
+                stats.effective_rank,
+                matrix.fresh.effective_rank,
+                stats.r99,
+                100.0 * stats.negative,
+            );
+        }
+    }
+    for (name, trained, fresh) in means(inspection) {
+        out += &format!(
+            "\nmean effective rank of {name}: {trained:.2} of {window}, at the start {fresh:.2}\n"
+        );
+    }
+    let unit = if inspection.dt.is_some() { "unit of time" } else { "step" };
+    if heads.iter().any(|head| !head.eigenvalues.is_empty()) {
+        out += &format!("\nlargest eigenvalues, |λ| at cycles per {unit}\n");
+        for head in heads {
+            let named: Vec<String> = head
+                .eigenvalues
+                .iter()
+                .take(NAMED)
+                .map(|z| format!("{:.3} at {:.3}", z.modulus, z.frequency))
+                .collect();
+            out += &format!("{:5}  {:4}  {}\n", head.layer + 1, head.head + 1, named.join("   "));
+        }
+    }
+    let peaks: Vec<String> = inspection
+        .peaks
+        .iter()
+        .map(|p| format!("{:.3} ({:.0} %)", p.frequency, 100.0 * p.share))
+        .collect();
+    let peaks = if peaks.is_empty() { "none".to_owned() } else { peaks.join(", ") };
+    out +=
+        &format!("\nfrequencies of the test series, cycles per {unit} (share of power): {peaks}\n");
+    out
+}
+
+/// Name and mean effective ranks, trained and fresh, of every kind of matrix.
+pub(crate) fn means(inspection: &Inspection) -> Vec<(&'static str, f64, f64)> {
+    let Some(first) = inspection.heads.first() else { return Vec::new() };
+    let n = inspection.heads.len() as f64;
+    let mean = |i: usize| {
+        let matrices = || inspection.heads.iter().filter_map(move |head| head.matrices.get(i));
+        let trained: f64 = matrices().map(|m| m.trained.effective_rank).sum();
+        let fresh: f64 = matrices().map(|m| m.fresh.effective_rank).sum();
+        (trained / n, fresh / n)
+    };
+    let names = first.matrices.iter().enumerate();
+    names.map(|(i, matrix)| (matrix.name, mean(i).0, mean(i).1)).collect()
+}
