@@ -34,6 +34,8 @@ const N_STARTS: usize = 50;
 const SPACING: usize = 200;
 /// 36 Lyapunov times.
 const STEPS: usize = 4000;
+/// 14.5 Lyapunov times.
+const ESN_STEPS: usize = 1600;
 
 struct Anchor {
     train: Vec<f64>,
@@ -71,7 +73,7 @@ impl Anchor {
             .collect();
         let scale = TimeScale::LyapunovTimes { dt: DT, exponent: EXPONENT };
         let vpt = ValidPredictionTime::of(&errors, 0.5, &scale);
-        assert_eq!(vpt.n_censored, 0, "rollouts are long enough");
+        assert!(2 * vpt.n_censored < N_STARTS, "the median is not that of rollouts cut short");
         vpt.quartiles.median
     }
 }
@@ -114,7 +116,7 @@ fn polynomial(anchor: &Anchor, degree: usize) -> f64 {
 
 fn esn(anchor: &Anchor, ridge: f64) -> f64 {
     let config = EsnConfig { ridge: per_example(ridge), ..EsnConfig::default() };
-    anchor.score(&config.fit(&anchor.train()).unwrap(), STEPS / 2)
+    anchor.score(&config.fit(&anchor.train()).unwrap(), ESN_STEPS)
 }
 
 /// Each is asked for within a tenth.

@@ -34,8 +34,8 @@ impl Quartiles {
     }
 }
 
-/// The quantile of probability `p` of an ascending, non-empty sample.
-pub(crate) fn quantile(sorted: &[f64], p: f64) -> f64 {
+/// The value below which a part `p` of a sample lies that is sorted and not empty.
+pub(super) fn quantile(sorted: &[f64], p: f64) -> f64 {
     let position = p * (sorted.len() - 1) as f64;
     #[expect(
         clippy::cast_possible_truncation,
