@@ -4,6 +4,7 @@
 //! are in normalised units unless a field says otherwise.
 
 use burn::tensor::Device;
+use regard_data::SeriesSet;
 use regard_data::normalize::Normalization;
 use regard_nn::model::{ForecastShape, Model};
 
@@ -11,19 +12,25 @@ use crate::classical::{Classical, SeriesView, rollouts as classical_rollouts};
 use crate::forecasting::Part;
 use crate::metric::climate::Climate;
 use crate::metric::error_growth::error_growth;
+use crate::metric::lyapunov::{LyapunovConfig, largest_lyapunov_exponent};
 use crate::metric::normalized_error::{normalized_error, rms_state};
 use crate::metric::one_step::MeanSquaredError;
+use crate::metric::power_spectrum::spectral_distance;
 use crate::metric::relative_l2::RelativeL2;
+use crate::metric::scaled_error::{mase, naive_error, smape_percent};
+use crate::metric::state_space::{StateSpace, StateSpaceConfig};
 use crate::metric::valid_prediction_time::{THRESHOLDS, TimeScale, ValidPredictionTime};
 use crate::observer::Observer;
 use crate::precision::{Precision, tensor};
-use crate::report::{ErrorAt, ErrorGrowth, ScoreRow, VptRow};
+use crate::report::{ErrorAt, ErrorGrowth, LongRun, ScoreRow, VptRow};
 use crate::run_config::EvaluateConfig;
 
 /// Windows per forward pass.
 const BATCH: usize = 256;
 /// Horizons at which a table shows the error, in steps.
 const HORIZONS: [usize; 4] = [50, 100, 200, 500];
+/// Rescalings that the exponent of a learned map is a mean of, ten rows each.
+const EXPONENT_STEPS: usize = 200;
 
 /// Where rollouts begin, and how long they are.
 #[derive(Debug, Clone)]
@@ -52,6 +59,10 @@ pub(crate) struct Scorer<'a> {
     pub(crate) scale: TimeScale,
     pub(crate) starts: Starts,
     rms: f64,
+    /// Where the true states are.
+    states: StateSpace,
+    /// Mean one-step change of each variable over the training part, normalised.
+    naive: Vec<f64>,
 }
 
 impl Starts {
@@ -99,6 +110,7 @@ impl Starts {
 
 impl<'a> Scorer<'a> {
     pub(crate) fn new(
+        train: &Part,
         test: &'a Part,
         normalization: &'a Normalization,
         scale: TimeScale,
@@ -106,9 +118,12 @@ impl<'a> Scorer<'a> {
         config: EvaluateConfig,
     ) -> Self {
         let starts = Starts::spread(test, history, config);
+        let channels = test.set.channels();
+        let states = StateSpace::of(&all(test.truth()), channels, StateSpaceConfig::default());
+        let naive = naive_error(&all(&train.set), channels, 1);
         let rms =
             rms_state(test.truth().series.iter().map(|s| s.values.as_slice()), test.set.channels());
-        Self { test, normalization, scale, starts, rms }
+        Self { test, normalization, scale, starts, rms, states, naive }
     }
 
     /// True rows after every start.
@@ -241,6 +256,7 @@ impl<'a> Scorer<'a> {
                 })
                 .collect(),
             climate_std_ratio: some.then_some(ratios),
+            long_run: if some { self.long_run(&pred, &truths) } else { LongRun::default() },
             note: (climate.n_diverged > 0)
                 .then(|| format!("{} of {} rollouts diverged", climate.n_diverged, errors.len())),
             ..ScoreRow::default()
@@ -255,6 +271,63 @@ impl<'a> Scorer<'a> {
         };
         Scores { row, growth }
     }
+}
+
+impl Scorer<'_> {
+    /// How like the truth the free runs are as a whole.
+    fn long_run(&self, pred: &[&[f64]], truths: &[&[f64]]) -> LongRun {
+        let channels = self.test.set.channels();
+        let known = |values: Vec<Option<f64>>| {
+            let known: Vec<f64> = values.into_iter().flatten().collect();
+            let mean = known.iter().sum::<f64>() / known.len() as f64;
+            mean.is_finite().then_some(mean)
+        };
+        let mut mases = Vec::new();
+        let mut smapes = Vec::new();
+        for (pred, truth) in pred.iter().zip(truths) {
+            mases.extend(mase(pred, truth, &self.naive));
+            let [pred, truth] = [pred, truth].map(|x| self.normalization.phys_from_norm(x));
+            smapes.extend(smape_percent(&pred, &truth, channels).into_iter().map(Some));
+        }
+        let divergence = self.states.divergence(pred);
+        LongRun {
+            divergence: divergence.is_finite().then_some(divergence),
+            spectral_distance: known(spectral_distance(pred, truths, channels)),
+            mase: known(mases),
+            smape_percent: known(smapes),
+            ..LongRun::default()
+        }
+    }
+
+    /// Largest Lyapunov exponent of the model, as a map from a window to the row after it.
+    ///
+    /// `None` where the time step is not known, or the model forecasts several rows at once.
+    pub(crate) fn model_exponent(
+        &self,
+        model: &Model,
+        shape: ForecastShape,
+        dt: Option<f64>,
+    ) -> Option<f64> {
+        let (dt, history) = (dt?, *self.histories().first()?);
+        if shape.horizon != 1 {
+            return None;
+        }
+        // Rounding must stay far below the distance of the two trajectories.
+        let separation = match Precision::of_module(model) {
+            Precision::F32 => 1e-3,
+            Precision::F64 => 1e-7,
+        };
+        let config =
+            LyapunovConfig { separation, interval: 10, transient: 20, rescalings: EXPONENT_STEPS };
+        let window = last_window(history, shape);
+        largest_lyapunov_exponent(window, shape.channels, dt, config, |window| {
+            forward(model, shape, &[window]).swap_remove(0)
+        })
+    }
+}
+
+fn all(set: &SeriesSet) -> Vec<&[f64]> {
+    set.series.iter().map(|s| s.values.as_slice()).collect()
 }
 
 /// The first forecast row from the end of each history.
@@ -279,7 +352,13 @@ fn forward(model: &Model, shape: ForecastShape, windows: &[&[f64]]) -> Vec<Vec<f
     for chunk in windows.chunks(BATCH) {
         let values: Vec<f64> = chunk.concat();
         let x = tensor(&values, [chunk.len(), window, channels], &device, precision);
-        let y = model.forward(x).into_data().convert::<f64>();
+        let y = if values.iter().any(|x| x.is_nan()) {
+            let observed = x.clone().is_nan().bool_not();
+            model.forward_observed(x, observed)
+        } else {
+            model.forward(x)
+        };
+        let y = y.into_data().convert::<f64>();
         let y = y.try_into_vec::<f64>().expect("converted to f64 above");
         out.extend(y.chunks_exact(horizon * channels).map(<[f64]>::to_vec));
     }

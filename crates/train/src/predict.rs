@@ -14,13 +14,13 @@ use regard_data::{Series, SeriesSet, file, window};
 
 use crate::error::TrainError;
 use crate::evaluate::model_rollouts;
-use crate::metric::quartiles::quantile;
+use crate::metric::ensemble::central_interval;
 use crate::model_file;
-use crate::run::read_like;
+use crate::run::read_to_continue;
 use crate::run_folder::RunFolder;
 
-/// The central interval of an ensemble, as quantiles.
-const INTERVAL: [f64; 2] = [0.05, 0.95];
+/// Share of the members between the lower and the upper column.
+const LEVEL: f64 = 0.9;
 
 /// What to forecast, and where to write it.
 #[derive(Debug, Clone)]
@@ -31,6 +31,8 @@ pub struct PredictRequest {
     pub horizon: usize,
     /// File to write; its extension chooses the format.
     pub output: PathBuf,
+    /// Rows that the model reads, where they differ from those it was trained on.
+    pub window: Option<usize>,
 }
 
 /// What was forecast.
@@ -88,13 +90,18 @@ pub fn predict(runs: &[PathBuf], request: &PredictRequest) -> Result<Prediction,
 fn member(run: &Path, request: &PredictRequest) -> Result<SeriesSet, TrainError> {
     let folder = RunFolder::open(run)?;
     let config = folder.config()?;
-    let (model, card) = model_file::load(&folder.model(), &Device::default())?;
-    let set = read_like(&config, &card, &request.input)?;
-    window::check_inputs(&set, card.shape.window)?;
+    let (mut model, card) = model_file::load(&folder.model(), &Device::default())?;
+    let mut shape = card.shape;
+    if let Some(window) = request.window {
+        model = model.resized(window)?;
+        shape.window = window;
+    }
+    let set = read_to_continue(&config, &card, &request.input)?;
+    window::check_inputs(&set, shape.window)?;
     let normalized: Vec<Vec<f64>> =
         set.series.iter().map(|s| card.normalization.norm_from_phys(&s.values)).collect();
     let histories: Vec<&[f64]> = normalized.iter().map(Vec::as_slice).collect();
-    let rollouts = model_rollouts(&model, card.shape, &histories, request.horizon, |_| ());
+    let rollouts = model_rollouts(&model, shape, &histories, request.horizon, |_| ());
     let series = set
         .series
         .iter()
@@ -121,10 +128,9 @@ fn ensemble(members: &[SeriesSet]) -> SeriesSet {
         .map(|(i, s)| {
             let mut values = Vec::with_capacity(3 * s.values.len());
             for k in 0..s.values.len() {
-                let mut at: Vec<f64> = members.iter().map(|m| m.series[i].values[k]).collect();
-                at.sort_by(f64::total_cmp);
-                values.push(at.iter().sum::<f64>() / at.len() as f64);
-                values.extend(INTERVAL.map(|q| quantile(&at, q)));
+                let at: Vec<f64> = members.iter().map(|m| m.series[i].values[k]).collect();
+                let (lower, upper) = central_interval(&at, LEVEL);
+                values.extend([at.iter().sum::<f64>() / at.len() as f64, lower, upper]);
             }
             Series::new(s.name.clone(), values, 3 * s.channels)
         })

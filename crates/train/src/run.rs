@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use burn::module::Module;
 use burn::tensor::Device;
-use regard_data::file::{self, ReadOptions};
+use regard_data::file::{self, Missing, ReadOptions};
 use regard_data::simulate::lorenz::LorenzConfig;
 use regard_data::{Series, SeriesSet, window};
 use regard_nn::model::Model;
@@ -19,7 +19,7 @@ use crate::model_file::{self, ModelCard};
 use crate::observer::Observer;
 use crate::optimizer::OptimizerConfig;
 use crate::report::Report;
-use crate::run_config::{DataConfig, RunConfig};
+use crate::run_config::{DataConfig, FileData, RunConfig};
 use crate::run_folder::RunFolder;
 use crate::run_report;
 
@@ -222,6 +222,30 @@ pub(crate) fn read_like(
     Ok(set)
 }
 
+/// As [`read_like`], with missing values left as NaN where the run's own data had to be complete.
+pub(crate) fn read_to_continue(
+    config: &RunConfig,
+    card: &ModelCard,
+    path: &Path,
+) -> Result<SeriesSet, TrainError> {
+    let mut config = config.clone();
+    let keep = |options: &mut ReadOptions| {
+        if options.missing == Missing::Error {
+            options.missing = Missing::Keep;
+        }
+    };
+    match &mut config.data {
+        Some(DataConfig::File(data)) => keep(&mut data.options),
+        data => {
+            let mut options = ReadOptions::default();
+            keep(&mut options);
+            let (path, lyapunov_exponent) = (path.to_owned(), None);
+            *data = Some(DataConfig::File(FileData { path, lyapunov_exponent, options }));
+        }
+    }
+    read_like(&config, card, path)
+}
+
 /// Scores model and baselines; everything of the report but how the run is called.
 fn scored(
     config: &RunConfig,
@@ -241,10 +265,13 @@ fn scored(
     // rollouts.
     let shortest = data.test.set.lengths().into_iter().min().unwrap_or(0);
     let history = if history < shortest { history } else { data.shape.window };
-    let scorer = Scorer::new(&data.test, &data.normalization, scale, history, config.evaluate);
+    let scorer =
+        Scorer::new(&data.train, &data.test, &data.normalization, scale, history, config.evaluate);
     observer.phase("scoring", None);
     let model = model.valid();
     let (mut scores, rollouts) = scorer.model(&model, data.shape, observer);
+    observer.phase("Lyapunov exponent of the model", None);
+    scores.row.long_run.lyapunov_exponent = scorer.model_exponent(&model, data.shape, data.info.dt);
     run_report::complete_model_row(&mut scores, config, data, progress);
     let mut all = vec![scores];
     for baseline in baselines {

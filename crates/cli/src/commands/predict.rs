@@ -15,7 +15,8 @@ Examples:
   regard predict runs/seed0 runs/seed1 runs/seed2 --input today.csv --horizon 100 --output fan.csv
 
 The input has the columns the model was trained on and at least one window of rows; the forecast
-starts after its last row. Formats by extension: .csv .tsv .parquet .npz .npy.";
+starts after its last row. Missing values in the input are told to the model, which leaves them out
+where it can (docs/mechanisms/easy.md). Formats by extension: .csv .tsv .parquet .npz .npy.";
 
 /// More columns than this are counted, not named.
 const MAX_NAMED: usize = 12;
@@ -34,6 +35,9 @@ pub(crate) struct PredictArgs {
     /// Number of steps to forecast.
     #[arg(long, value_name = "N")]
     horizon: usize,
+    /// Rows that the model reads, where they differ from those it was trained on.
+    #[arg(long, value_name = "N")]
+    window: Option<usize>,
     /// File to write the forecast to.
     #[arg(long, value_name = "FILE")]
     output: PathBuf,
@@ -45,6 +49,7 @@ pub(crate) fn run(args: &PredictArgs, out: &mut impl Write) -> Result<()> {
         input: args.input.clone(),
         horizon: args.horizon,
         output: args.output.clone(),
+        window: args.window,
     };
     let prediction = regard_train::predict(&args.runs, &request)?;
     let series = match prediction.n_series {

@@ -31,6 +31,10 @@ pub(super) fn resolve(
             Ok(vec![values])
         }
         Missing::DropRow => Ok(cut(&values, channels)),
+        Missing::Keep => {
+            values.iter_mut().filter(|x| !x.is_finite()).for_each(|x| *x = f64::NAN);
+            Ok(vec![values])
+        }
     }
 }
 

@@ -32,6 +32,9 @@ pub enum Missing {
     Linear,
     /// Leave the row out and cut the series there, so that no window bridges the gap.
     DropRow,
+    /// Leave NaN, for who can deal with it; no key of a configuration.
+    #[serde(skip)]
+    Keep,
 }
 
 #[cfg(test)]

@@ -242,7 +242,7 @@ impl Forecaster {
 }
 
 /// `x` with missing values replaced as [`Forecaster::forward_observed`] says.
-fn filled(x: &Tensor<3>, observed: &Tensor<3, Bool>) -> Tensor<3> {
+pub(super) fn filled(x: &Tensor<3>, observed: &Tensor<3, Bool>) -> Tensor<3> {
     let [_, window, channels] = x.dims();
     let mut values = x.clone().try_into_vec_as::<f64>().expect("inputs are readable");
     let observed = observed.clone().into_data().convert::<bool>().try_into_vec::<bool>();

@@ -9,7 +9,7 @@ mod lifted;
 mod readout;
 
 use burn::module::Module;
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{Bool, Device, Tensor};
 use serde::{Deserialize, Serialize};
 
 pub use forecaster::{AlphaMatrix, Forecaster, ForecasterConfig};
@@ -102,6 +102,26 @@ impl Model {
             Self::Forecaster(model) => model.forward(x),
             Self::Lifted(model) => model.forward(x),
             Self::Lstm(model) => model.forward(x),
+        }
+    }
+
+    /// Forecasts from windows with missing values, in normalised units.
+    ///
+    /// Every model fills a gap with the last observation; attention then leaves rows out that were not
+    /// observed at all, as [`Forecaster::forward_observed`] says.
+    ///
+    /// # Shapes
+    /// - `x`: `[batch, window, channels]`, anything where missing; `observed`: the same
+    /// - returns: `[batch, horizon, channels]`
+    ///
+    /// # Panics
+    /// As [`Model::forward`].
+    #[must_use]
+    pub fn forward_observed(&self, x: Tensor<3>, observed: Tensor<3, Bool>) -> Tensor<3> {
+        match self {
+            Self::Forecaster(model) => model.forward_observed(x, observed),
+            Self::Lifted(model) => model.forward(forecaster::filled(&x, &observed)),
+            Self::Lstm(model) => model.forward(forecaster::filled(&x, &observed)),
         }
     }
 

@@ -31,6 +31,7 @@ use crate::error::TrainError;
 use crate::forecasting::{Forecasting, Part, part};
 use crate::model_file;
 use crate::observer::Observer;
+use crate::precision::Precision;
 use crate::registry;
 use crate::report::html;
 use crate::run::read_like;
@@ -106,8 +107,9 @@ pub fn inspect(
     let device = Device::default();
     let (model, card) = model_file::load(&folder.model(), &device)?;
     let Model::Forecaster(trained) = model.valid() else {
-        return Err(folder
-            .error("an LSTM has no attention to inspect; give a run of a model with attention"));
+        return Err(folder.error(
+            "it has no score matrices to inspect; give a run of a model with attention blocks",
+        ));
     };
     observer.phase("preparing data", None);
     let (test, dt) = match data {
@@ -127,7 +129,7 @@ pub fn inspect(
         unreachable!("one configuration makes models of one kind")
     };
     observer.phase("singular values", None);
-    let inputs = windows(&test, &device);
+    let inputs = windows(&test, &device, Precision::of_module(&trained));
     let [n_windows, _, _] = inputs.dims();
     let step = dt.unwrap_or(1.0);
     let heads = heads(&trained, &fresh, &inputs, step)
@@ -147,10 +149,10 @@ pub fn inspect(
 }
 
 /// Windows spread evenly over the test part.
-fn windows(test: &Part, device: &Device) -> Tensor<3> {
+fn windows(test: &Part, device: &Device, precision: Precision) -> Tensor<3> {
     let n = test.windows.len().min(WINDOWS);
     let indices: Vec<usize> = (0..n).map(|i| i * test.windows.len() / n).collect();
-    let [inputs, _] = test.batch(&indices, device);
+    let [inputs, _] = test.batch(&indices, device, precision);
     inputs
 }
 

@@ -31,4 +31,4 @@ pub use schema::{
     DataInfo, EpochRow, ModelInfo, Report, RunInfo, ScoreMatrix, ScoreMeaning, SplitInfo,
     TrainingInfo,
 };
-pub use score::{ErrorAt, RelativeL2, ScoreRow, VptRow};
+pub use score::{ErrorAt, LongRun, RelativeL2, ScoreRow, VptRow};

@@ -28,8 +28,31 @@ pub struct ScoreRow {
     /// Standard deviation of a long free run over that of the truth, per variable; 1 is right.
     #[serde(default, deserialize_with = "nullable::optional_numbers")]
     pub climate_std_ratio: Option<Vec<f64>>,
+    /// Statistics of the free runs as a whole; `None` in reports of earlier versions.
+    #[serde(default)]
+    pub long_run: LongRun,
     /// Why metrics are missing, for example why a baseline was not run.
     pub note: Option<String>,
+}
+
+/// How like the truth the free runs are, whatever the moment; `docs/metrics.md` defines each.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct LongRun {
+    /// Kullback–Leibler divergence of the visited states, in nats.
+    pub divergence: Option<f64>,
+    /// Hellinger distance of the power spectra, mean over the variables.
+    pub spectral_distance: Option<f64>,
+    /// Largest Lyapunov exponent of the learned map, per unit of time; trained models only.
+    pub lyapunov_exponent: Option<f64>,
+    /// Mean absolute error over that of one-step persistence in training, mean over the variables.
+    pub mase: Option<f64>,
+    /// Symmetric mean absolute percentage error, mean over the variables, physical units.
+    pub smape_percent: Option<f64>,
+    /// Error of the mean velocity profile, shear flow only.
+    pub mean_profile_error: Option<f64>,
+    /// Error of the profile of velocity fluctuations, shear flow only.
+    pub fluctuation_error: Option<f64>,
 }
 
 /// Relative L² error `100 · ‖forecast − truth‖₂ / ‖truth‖₂` over time, in percent.

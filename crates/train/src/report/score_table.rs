@@ -3,7 +3,7 @@
 use super::comparison::{baselines, groups, median_and_range, model_row, run_labels};
 use super::format::{MISSING, Notation, count, magnitude};
 use super::schema::{DataInfo, Report};
-use super::score::{ScoreRow, VptRow};
+use super::score::{LongRun, ScoreRow, VptRow};
 
 /// Most variables with a column of their own.
 pub(super) const MAX_VARIABLE_COLUMNS: usize = 6;
@@ -25,7 +25,20 @@ pub(super) enum Metric {
     ErrorAt(usize),
     /// Of the variable with this index and name.
     ClimateStdRatio(usize, String),
+    /// The entry of [`LONG_RUN`] with this index.
+    LongRun(usize),
 }
+
+/// Heading, value, and whether less is better, of each statistic of whole free runs.
+const LONG_RUN: [(&str, fn(&LongRun) -> Option<f64>, bool); 7] = [
+    ("KL / nats", |l| l.divergence, true),
+    ("spectra", |l| l.spectral_distance, true),
+    ("λ₁ of the map", |l| l.lyapunov_exponent, false),
+    ("MASE", |l| l.mase, true),
+    ("sMAPE / %", |l| l.smape_percent, false),
+    ("mean profile", |l| l.mean_profile_error, true),
+    ("fluctuations", |l| l.fluctuation_error, true),
+];
 
 /// What stands in a table for a metric of a method.
 #[derive(Clone, Debug, PartialEq)]
@@ -118,6 +131,7 @@ impl ScoreTable {
             | Metric::RelativeL2
             | Metric::RelativeL2Of(..)
             | Metric::ErrorAt(_) => 1.0,
+            Metric::LongRun(i) if LONG_RUN[*i].2 => 1.0,
             Metric::Vpt(_) => -1.0,
             _ => return None,
         };
@@ -149,6 +163,8 @@ pub(super) fn detail_metrics<'a>(
     horizons.dedup();
 
     let mut metrics: Vec<Metric> = horizons.into_iter().map(Metric::ErrorAt).collect();
+    let has = |metric: &Metric| scores.clone().any(|row| metric.value(row).is_some());
+    metrics.extend((0..LONG_RUN.len()).map(Metric::LongRun).filter(has));
     if data.columns.len() <= MAX_VARIABLE_COLUMNS {
         let columns = || data.columns.iter().cloned().enumerate();
         if scores.clone().any(|row| row.relative_l2_percent.is_some()) {
@@ -202,6 +218,7 @@ impl Metric {
             Self::Vpt(_) => format!("valid prediction time / {unit}"),
             Self::ErrorAt(_) => "median relative error after".into(),
             Self::ClimateStdRatio(..) => "std, free run ∶ truth".into(),
+            Self::LongRun(..) => "whole free runs".into(),
         }
     }
 
@@ -216,6 +233,7 @@ impl Metric {
             Self::RelativeL2Of(_, name) | Self::ClimateStdRatio(_, name) => name.clone(),
             Self::Vpt(threshold) => format!("error ≤ {threshold}"),
             Self::ErrorAt(steps) => format!("{steps} steps"),
+            Self::LongRun(i) => LONG_RUN[*i].0.into(),
         }
     }
 
@@ -231,6 +249,7 @@ impl Metric {
             Self::Vpt(threshold) => format!("VPT {threshold}"),
             Self::ErrorAt(steps) => format!("err@{steps}"),
             Self::ClimateStdRatio(_, name) => format!("std {name}"),
+            Self::LongRun(i) => LONG_RUN[*i].0.into(),
         }
     }
 
@@ -278,6 +297,7 @@ impl Metric {
                 score.error_at.iter().find(|at| at.steps == *steps).map(|at| at.median)
             }
             Self::ClimateStdRatio(i, _) => score.climate_std_ratio.as_ref()?.get(*i).copied(),
+            Self::LongRun(i) => LONG_RUN[*i].1(&score.long_run),
         }
     }
 }
