@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 FLOOR = 1.5
+LSTM_FLOOR = 1.2
+ROLLOUT_FLOOR = 10.0
 
 
 @dataclass(frozen=True)
@@ -75,8 +77,29 @@ class Encoder:
 
 
 @dataclass(frozen=True)
-class Easy:
-    """Training step of the easy-attention forecaster, form R, on `[batch, window, channels]`."""
+class Lstm:
+    """One LSTM layer on `[batch, time, d_in]`, forward and backward to input and parameters."""
+
+    batch: int
+    time: int
+    d_in: int
+    d_hidden: int
+    floor: float = LSTM_FLOOR
+    parameters = None
+
+    @property
+    def name(self):
+        return f"lstm/b{self.batch}t{self.time}i{self.d_in}h{self.d_hidden}"
+
+    @property
+    def flops(self):
+        step = 4 * self.d_hidden * (self.d_in + self.d_hidden)
+        return 3 * 2 * self.batch * self.time * step
+
+
+@dataclass(frozen=True)
+class Size:
+    """A forecaster: `channels` in and out, one step from `window` steps."""
 
     channels: int
     window: int
@@ -84,31 +107,74 @@ class Easy:
     n_heads: int
     n_layers: int
     d_ff: int
-    batch: int
-    horizon: int = 1
-    floor: float = FLOOR
 
     @property
     def name(self):
-        return (
-            f"easy/p{self.window}d{self.d_model}h{self.n_heads}"
-            f"L{self.n_layers}f{self.d_ff}b{self.batch}"
-        )
+        return f"p{self.window}d{self.d_model}h{self.n_heads}L{self.n_layers}f{self.d_ff}"
+
+
+#: Parameters and multiply-adds per sequence of one attention layer, by its name in our registry.
+#: A mechanism listed here and in `peers/models.py` can have rows.
+ATTENTION = {
+    "easy": lambda p, d, h: (h * p * p + d * d, p * d * d + p * p * d),
+    "easy-left": lambda p, d, h: (h * p * p + p * p, 2 * p * p * d),
+    "softmax": lambda p, d, h: (4 * (d * d + d), 4 * p * d * d + 2 * p * p * d),
+}
+
+
+@dataclass(frozen=True)
+class Forecaster:
+    """A forecaster with a mechanism of `ATTENTION`, or with `lstm`: as many layers, `2 d_model` wide.
+
+    `task` is `train` (a step), `infer` (forecasts from a batch) or `rollout` (one step of a
+    free-running forecast).
+    """
+
+    model: str
+    size: Size
+    batch: int
+    task: str = "train"
+
+    @property
+    def name(self):
+        name = f"{self.model}/{self.size.name}b{self.batch}"
+        return name if self.task == "train" else f"{self.task}/{name}"
+
+    @property
+    def floor(self):
+        if self.task == "rollout":
+            return ROLLOUT_FLOOR
+        return LSTM_FLOOR if self.model == "lstm" else FLOOR
 
     @property
     def parameters(self):
-        n, p, q, d, f = self.channels, self.window, self.horizon, self.d_model, self.d_ff
-        embedding = (n * d + d) + (p * p + p) + (d * d + d)
-        layer = self.n_heads * p * p + d * d + 2 * d * f + f + d + 4 * d
-        return embedding + self.n_layers * layer + (p * q + q) + (d * n + n)
+        return self._counts[0]
 
     @property
     def flops(self):
-        n, p, q, d = self.channels, self.window, self.horizon, self.d_model
-        embedding = p * n * d + p * p * d + p * d * d
-        layer = p * d * d + p * p * d + 2 * p * d * self.d_ff
-        return 3 * 2 * self.batch * (embedding + self.n_layers * layer + p * q * d + q * d * n)
+        return (3 if self.task == "train" else 1) * 2 * self.batch * self._counts[1]
 
+    @property
+    def _counts(self):
+        n, p, d = self.size.channels, self.size.window, self.size.d_model
+        layers, f = self.size.n_layers, self.size.d_ff
+        if self.model == "lstm":
+            hidden = 2 * d
+            widths = [n, *[hidden] * (layers - 1)]
+            parameters = sum(4 * hidden * (d_in + hidden + 2) for d_in in widths)
+            products = p * sum(4 * hidden * (d_in + hidden) for d_in in widths)
+            return parameters + hidden * n + n, products + hidden * n
+        parameters, products = ATTENTION[self.model](p, d, self.size.n_heads)
+        parameters += 2 * d * f + f + d + 4 * d
+        products += 2 * p * d * f
+        embedding = (n * d + d) + (p * p + p) + (d * d + d)
+        read_out = (p + 1) + (d * n + n)
+        ends = p * n * d + p * p * d + p * d * d + p * d + d * n
+        return embedding + layers * parameters + read_out, ends + layers * products
+
+
+RELEASED = Size(channels=2, window=64, d_model=64, n_heads=4, n_layers=4, d_ff=128)
+SMALL = Size(channels=3, window=32, d_model=32, n_heads=4, n_layers=2, d_ff=64)
 
 ROWS = [
     *(
@@ -119,8 +185,11 @@ ROWS = [
     ),
     Encoder(batch=16, time=256, d_model=128, n_heads=8, n_layers=4, d_ff=512),
     Encoder(batch=32, time=64, d_model=64, n_heads=4, n_layers=4, d_ff=256),
-    Easy(channels=2, window=64, d_model=64, n_heads=4, n_layers=4, d_ff=128, batch=256),
-    Easy(channels=3, window=32, d_model=32, n_heads=4, n_layers=2, d_ff=64, batch=128),
+    Forecaster("easy", RELEASED, 256),
+    *(Forecaster(model, SMALL, 128) for model in [*ATTENTION, "lstm"]),
+    *(Forecaster(model, SMALL, 256, "infer") for model in [*ATTENTION, "lstm"]),
+    *(Forecaster(model, SMALL, 1, "rollout") for model in [*ATTENTION, "lstm"]),
+    Lstm(batch=256, time=128, d_in=9, d_hidden=64),
 ]
 
 

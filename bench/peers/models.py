@@ -1,12 +1,15 @@
 """The models of the benchmark in PyTorch, in the fastest eager formulations known to us.
 
-`Encoder` is a post-norm softmax encoder without embedding or read-out. `EasyForecaster` is the
-easy-attention forecaster (time-space embedding, form R attention, ReLU feed-forward, read-out;
-Sanchis-Agudo et al., arXiv:2308.12874, as released with arXiv:2304.03571) in three formulations:
+`Encoder` is a post-norm softmax encoder without embedding or read-out. `Forecaster` is the
+easy-attention forecaster (time-space embedding, attention, ReLU feed-forward, read-out;
+Sanchis-Agudo et al., arXiv:2308.12874, as released with arXiv:2304.03571) with a mechanism of
+`ATTENTION`, in three formulations:
 
     einsum, expand  activations [batch, time, d_model]: what one writes first
     time-major      activations [time, batch, d_model]: mixing over time is one matrix product
                     for the whole batch
+
+`LstmForecaster` is PyTorch's LSTM with a linear map of its last row, batch first or time first.
 
 All compute the same function of the same parameters; `pytorch.py --self-check` proves it,
 `--variants` times them, and the worker uses the fastest.
@@ -58,23 +61,74 @@ class Encoder(nn.Module):
         return x
 
 
-class EasyLayer(nn.Module):
-    """y = LN(x + [α_i X W_i]_i); z = LN(y + W2 relu(W1 y + b1) + b2): form R."""
+class Easy(nn.Module):
+    """[α_i X W_i]_i: form R."""
 
-    def __init__(self, window, d_model, n_heads, d_ff, mix):
+    def __init__(self, window, d_model, n_heads, layout):
         super().__init__()
-        self.mix = MIXES[mix]
+        self.mix = MIXES[layout]
         self.alpha = nn.Parameter(torch.empty(n_heads, window, window))
         self.value = nn.Parameter(torch.empty(d_model, d_model))
-        self.norm_attention = nn.LayerNorm(d_model)
-        self.up = nn.Linear(d_model, d_ff)
-        self.down = nn.Linear(d_ff, d_model)
-        self.norm_feed_forward = nn.LayerNorm(d_model)
         nn.init.xavier_uniform_(self.alpha)
         nn.init.xavier_uniform_(self.value)
 
     def forward(self, x):
-        y = self.norm_attention(x + self.mix(self.alpha, x @ self.value))
+        return self.mix(self.alpha, x @ self.value)
+
+
+class EasyLeft(nn.Module):
+    """[α_i (W X)_i]_i: form L; W stands in front of time."""
+
+    def __init__(self, window, d_model, n_heads, layout):
+        super().__init__()
+        self.mix, self.time_major = MIXES[layout], layout == "time-major"
+        self.alpha = nn.Parameter(torch.empty(n_heads, window, window))
+        self.value = nn.Parameter(torch.empty(window, window))
+        nn.init.xavier_uniform_(self.alpha)
+        nn.init.xavier_uniform_(self.value)
+
+    def forward(self, x):
+        if self.time_major:
+            v = (self.value @ x.reshape(x.shape[0], -1)).view(x.shape)
+        else:
+            v = self.value @ x
+        return self.mix(self.alpha, v)
+
+
+class Softmax(nn.Module):
+    """Multi-head attention with a packed projection and PyTorch's fused kernel."""
+
+    def __init__(self, window, d_model, n_heads, layout):
+        super().__init__()
+        self.n_heads, self.time_major = n_heads, layout == "time-major"
+        self.qkv = nn.Linear(d_model, 3 * d_model)
+        self.out = nn.Linear(d_model, d_model)
+
+    def forward(self, x):
+        qkv = self.qkv(x).view(*x.shape[:2], 3, self.n_heads, -1)
+        order = (2, 1, 3, 0, 4) if self.time_major else (2, 0, 3, 1, 4)
+        mixed = F.scaled_dot_product_attention(*qkv.permute(order).unbind(0))
+        mixed = mixed.permute(2, 0, 1, 3) if self.time_major else mixed.transpose(1, 2)
+        return self.out(mixed.reshape(x.shape))
+
+
+#: By their names in `harness/rows.py`; each is made of `window, d_model, n_heads, layout`.
+ATTENTION = {"easy": Easy, "easy-left": EasyLeft, "softmax": Softmax}
+
+
+class ForecasterLayer(nn.Module):
+    """y = LN(x + attention(x)); z = LN(y + W2 relu(W1 y + b1) + b2)."""
+
+    def __init__(self, attention, d_model, d_ff):
+        super().__init__()
+        self.attention = attention
+        self.norm_attention = nn.LayerNorm(d_model)
+        self.up = nn.Linear(d_model, d_ff)
+        self.down = nn.Linear(d_ff, d_model)
+        self.norm_feed_forward = nn.LayerNorm(d_model)
+
+    def forward(self, x):
+        y = self.norm_attention(x + self.attention(x))
         return self.norm_feed_forward(y + self.down(F.relu(self.up(y))))
 
 
@@ -104,18 +158,24 @@ def mix_time_major(alpha, v):
 MIXES = {"einsum": mix_einsum, "expand": mix_expanded, "time-major": mix_time_major}
 
 
-class EasyForecaster(nn.Module):
-    """[batch, window, channels] → [batch, horizon, channels]."""
+class Forecaster(nn.Module):
+    """[batch, window, channels] → [batch, 1, channels]."""
 
-    def __init__(self, channels, window, horizon, d_model, n_heads, n_layers, d_ff, mix):
+    def __init__(self, model, size, layout):
         super().__init__()
-        self.time_major = mix == "time-major"
+        self.time_major = layout == "time-major"
+        channels, window, horizon = size.channels, size.window, 1
+        d_model, d_ff = size.d_model, size.d_ff
         self.lift = nn.Linear(channels, d_model)
         self.time_weight = nn.Parameter(torch.empty(window, window))
         self.time_bias = nn.Parameter(torch.empty(window))
         self.embed = nn.Linear(d_model, d_model)
-        layers = (EasyLayer(window, d_model, n_heads, d_ff, mix) for _ in range(n_layers))
-        self.layers = nn.ModuleList(layers)
+        self.layers = nn.ModuleList(
+            ForecasterLayer(
+                ATTENTION[model](window, d_model, size.n_heads, layout), d_model, d_ff
+            )
+            for _ in range(size.n_layers)
+        )
         self.horizon_weight = nn.Parameter(torch.empty(horizon, window))
         self.horizon_bias = nn.Parameter(torch.zeros(horizon))
         self.read_out = nn.Linear(d_model, channels)
@@ -147,3 +207,21 @@ class EasyForecaster(nn.Module):
             return F.conv1d(x, weight.unsqueeze(-1), bias)
         time, batch, d_model = x.shape
         return torch.addmm(bias.unsqueeze(-1), weight, x.reshape(time, -1)).view(-1, batch, d_model)
+
+
+class LstmForecaster(nn.Module):
+    """[batch, window, channels] → [batch, 1, channels]; twice `d_model` wide."""
+
+    def __init__(self, size, layout):
+        super().__init__()
+        self.time_major = layout == "time-major"
+        d_hidden = 2 * size.d_model
+        self.lstm = nn.LSTM(
+            size.channels, d_hidden, size.n_layers, batch_first=not self.time_major
+        )
+        self.read_out = nn.Linear(d_hidden, size.channels)
+
+    def forward(self, x):
+        rows, _ = self.lstm(x.transpose(0, 1) if self.time_major else x)
+        last = rows[-1] if self.time_major else rows[:, -1]
+        return self.read_out(last).unsqueeze(1)

@@ -24,7 +24,8 @@ from harness import rows
 LEARNING_RATE = 1e-3
 WARM_UP_ITERATIONS = 3
 WARM_UP_S = 0.5
-EASY_LAYOUT = "time-major"
+#: The fastest formulation of each row's model.
+LAYOUT = {"softmax": "batch-first", "lstm": "batch-first"}
 ADAM_FORM = "fused"
 
 
@@ -33,8 +34,10 @@ def build(row, compiled=False):
     torch.manual_seed(0)
     if isinstance(row, rows.Attention):
         return attention(row), None
+    if isinstance(row, rows.Lstm):
+        return lstm_layer(row), None
     model, x, target = model_and_data(row)
-    step = training_step(torch.compile(model) if compiled else model, x, target, row, ADAM_FORM)
+    step = iteration(torch.compile(model) if compiled else model, x, target, row, ADAM_FORM)
     return step, sum(parameter.numel() for parameter in model.parameters())
 
 
@@ -57,28 +60,64 @@ def attention(row):
     return forward_backward
 
 
-def model_and_data(row, sdpa="flash", layout=EASY_LAYOUT):
+def lstm_layer(row):
+    module = torch.nn.LSTM(row.d_in, row.d_hidden, batch_first=True)
+    x = torch.randn(row.batch, row.time, row.d_in, requires_grad=True)
+    upstream = torch.randn(row.batch, row.time, row.d_hidden)
+    leaves = (x, *module.parameters())
+
+    def forward_backward():
+        torch.autograd.grad(module(x)[0], leaves, upstream)
+
+    return forward_backward
+
+
+def inference(model, x):
+    def forward():
+        with torch.inference_mode():
+            model(x)
+
+    return forward
+
+
+def rollout(model, window):
+    """One step of a free-running forecast: the forecast row joins the window."""
+
+    def step():
+        nonlocal window
+        with torch.inference_mode():
+            window = torch.cat((window[:, 1:], model(window)), dim=1)
+
+    return step
+
+
+def model_and_data(row, sdpa="flash", layout=None):
     if isinstance(row, rows.Encoder):
         model = models.Encoder(row.d_model, row.n_heads, row.n_layers, row.d_ff, sdpa)
         shape = (row.batch, row.time, row.d_model)
         return model, torch.randn(shape), torch.randn(shape)
-    model = models.EasyForecaster(
-        row.channels,
-        row.window,
-        row.horizon,
-        row.d_model,
-        row.n_heads,
-        row.n_layers,
-        row.d_ff,
-        layout,
-    )
-    x = torch.randn(row.batch, row.window, row.channels)
-    return model, x, torch.randn(row.batch, row.horizon, row.channels)
+    layout = layout or LAYOUT.get(row.model, "time-major")
+    if row.model == "lstm":
+        model = models.LstmForecaster(row.size, layout)
+    else:
+        model = models.Forecaster(row.model, row.size, layout)
+    x = torch.randn(row.batch, row.size.window, row.size.channels)
+    return model, x, torch.randn(row.batch, 1, row.size.channels)
+
+
+def iteration(model, x, target, row, adam_form):
+    if not trains(row):
+        return {"infer": inference, "rollout": rollout}[row.task](model, x)
+    return training_step(model, x, target, row, adam_form)
+
+
+def trains(row):
+    return isinstance(row, rows.Encoder) or row.task == "train"
 
 
 def training_step(model, x, target, row, adam_form):
     form = {"fused": {"fused": True}, "foreach": {"foreach": True}, "loop": {"foreach": False}}
-    eps = 1e-7 if isinstance(row, rows.Easy) else 1e-8
+    eps = 1e-7 if isinstance(row, rows.Forecaster) else 1e-8
     adam = torch.optim.Adam(model.parameters(), lr=LEARNING_RATE, eps=eps, **form[adam_form])
 
     def step():
@@ -183,20 +222,22 @@ def formulations(row):
     """(name, arguments of `model_and_data`) of everything considered for a model row."""
     if isinstance(row, rows.Encoder):
         return [(sdpa, {"sdpa": sdpa}) for sdpa in ("flash", "math")]
-    return [(layout, {"layout": layout}) for layout in ("time-major", "einsum", "expand")]
+    mixed_over_time = row.model not in ("softmax", "lstm")
+    layouts = ("einsum", "expand") if mixed_over_time else ("batch-first",)
+    return [(layout, {"layout": layout}) for layout in ("time-major", *layouts)]
 
 
 def model_rows():
-    return [row for row in rows.ROWS if not isinstance(row, rows.Attention)]
+    return [row for row in rows.ROWS if isinstance(row, (rows.Encoder, rows.Forecaster))]
 
 
 def variants():
     """Prints the fastest of five samples for every formulation and every form of Adam."""
     for row in model_rows():
         for name, arguments in formulations(row):
-            for form in ("fused", "foreach", "loop"):
+            for form in ("fused", "foreach", "loop") if trains(row) else (None,):
                 torch.manual_seed(0)
-                step = training_step(*model_and_data(row, **arguments), row, form)
+                step = iteration(*model_and_data(row, **arguments), row, form)
                 warm_up(step)
                 fastest = float("inf")
                 for _ in range(5):
@@ -205,7 +246,8 @@ def variants():
                         step()
                         done += 1
                     fastest = min(fastest, (time.perf_counter() - start) / done)
-                print(f"{row.name:28} {name:11} Adam {form:8} {fastest * 1e3:9.2f} ms", flush=True)
+                adam = f"Adam {form}" if form else ""
+                print(f"{row.name:33} {name:11} {adam:12} {fastest * 1e3:9.3f} ms", flush=True)
 
 
 def self_check():

@@ -7,6 +7,7 @@ use burn::tensor::Tensor;
 use crate::affine::affine;
 use crate::mixing::mix;
 use crate::pointwise::{Activation, mean_squared_error, pair_pool, residual_norm};
+use crate::recurrent::lstm::{LstmState, lstm_with_state};
 use crate::softmax::attention;
 use crate::testing::{assert_close, golden};
 
@@ -89,4 +90,21 @@ fn pair_pool_and_mean_squared_error_equal_pytorch() {
     let grads = check("mse", mean_squared_error(p.clone(), t.clone()));
     gradient(&p, &grads, "mse.dp");
     gradient(&t, &grads, "mse.dt");
+}
+
+#[test]
+fn the_lstm_equals_pytorch() {
+    let x = tracked::<3>("lstm.x");
+    let [w_x, w_h, hidden, cell] = ["lstm.w_x", "lstm.w_h", "lstm.h", "lstm.c"].map(tracked::<2>);
+    let b = tracked::<1>("lstm.b");
+    let start = LstmState { hidden: hidden.clone(), cell: cell.clone() };
+    let (rows, after) =
+        lstm_with_state(x.clone(), w_x.clone(), w_h.clone(), b.clone(), Some(start));
+    let grads = check("lstm", Tensor::cat(vec![rows, after.cell.unsqueeze_dim(1)], 1));
+    gradient(&x, &grads, "lstm.dx");
+    gradient(&w_x, &grads, "lstm.dw_x");
+    gradient(&w_h, &grads, "lstm.dw_h");
+    gradient(&b, &grads, "lstm.db");
+    gradient(&hidden, &grads, "lstm.dh");
+    gradient(&cell, &grads, "lstm.dc");
 }

@@ -13,11 +13,13 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
 use regard_kernels::pointwise::{Activation, mean_squared_error};
+use regard_kernels::recurrent::lstm::lstm;
 use regard_kernels::softmax;
 use regard_nn::layer::{Encoder, EncoderConfig};
-use regard_nn::mechanism::{EasyConfig, MechanismConfig, SoftmaxConfig, TimeMatrix};
-use regard_nn::model::{ForecastShape, Forecaster, ForecasterConfig, Readout};
+use regard_nn::mechanism::{MechanismConfig, SoftmaxConfig, TimeMatrix};
+use regard_nn::model::{ForecastShape, ForecasterConfig, Model, ModelConfig, Readout};
 use regard_train::optimizer::{AdamConfig, Optimizer};
+use regard_train::registry;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -106,27 +108,32 @@ fn prepare(name: &str) -> Option<Box<dyn Work + Send>> {
     Some(match name {
         "encoder/16x256x128" => Box::new(EncoderStep::new([16, 256, 128], 8, 512)),
         "encoder/32x64x64" => Box::new(EncoderStep::new([32, 64, 64], 4, 256)),
-        "easy/p64d64h4L4f128b256" => Box::new(EasyStep::new(256, [64, 2], [64, 4, 4, 128])),
-        "easy/p32d32h4L2f64b128" => Box::new(EasyStep::new(128, [32, 3], [32, 4, 2, 64])),
+        "lstm/b256t128i9h64" => Box::new(LstmLayer::new([256, 128, 9], 64)),
         _ => {
             let mut parts = name.split('/');
-            if parts.next()? != "attention" {
-                return None;
+            match (parts.next()?, parts.next()?, parts.next(), parts.next()) {
+                ("attention", pass, Some(time), Some(mask)) => {
+                    let backward = one_of(pass, ["forward", "train"])?;
+                    let causal = one_of(mask, ["full", "causal"])?;
+                    let time = time.strip_prefix('n')?.parse().ok()?;
+                    Box::new(Attention::new(time, causal, backward))
+                }
+                (model, size, None, None) => Box::new(TrainingStep::new(&Sizes::new(model, size)?)),
+                ("infer", model, Some(size), None) => {
+                    Box::new(Inference::new(&Sizes::new(model, size)?))
+                }
+                ("rollout", model, Some(size), None) => {
+                    Box::new(Rollout::new(&Sizes::new(model, size)?))
+                }
+                _ => return None,
             }
-            let backward = match parts.next()? {
-                "forward" => false,
-                "train" => true,
-                _ => return None,
-            };
-            let time = parts.next()?.strip_prefix('n')?.parse().ok()?;
-            let causal = match parts.next()? {
-                "full" => false,
-                "causal" => true,
-                _ => return None,
-            };
-            Box::new(Attention::new(time, causal, backward))
         }
     })
+}
+
+/// Whether a word is the second of two; `None` if it is neither.
+fn one_of(word: &str, [no, yes]: [&str; 2]) -> Option<bool> {
+    (word == no || word == yes).then_some(word == yes)
 }
 
 fn normal<const D: usize>(shape: [usize; D], seed: u64, device: &Device) -> Tensor<D> {
@@ -211,39 +218,102 @@ impl Work for EncoderStep {
     }
 }
 
-/// A whole training step of the easy-attention forecaster.
-struct EasyStep {
-    model: Option<Forecaster>,
+/// One LSTM layer, forward and backward to the input and all parameters.
+struct LstmLayer {
+    x: Tensor<3>,
+    weights: [Tensor<2>; 2],
+    bias: Tensor<1>,
+    grad: Tensor<3>,
+}
+
+impl LstmLayer {
+    fn new([batch, time, d_in]: [usize; 3], d_hidden: usize) -> Self {
+        let device = Device::default().autodiff();
+        let weight = |rows, seed| {
+            normal([rows, 4 * d_hidden], seed, &device).mul_scalar(0.1).detach().require_grad()
+        };
+        Self {
+            x: normal([batch, time, d_in], 1, &device).require_grad(),
+            weights: [weight(d_in, 2), weight(d_hidden, 3)],
+            bias: normal([4 * d_hidden], 4, &device).require_grad(),
+            grad: normal([batch, time, d_hidden], 5, &device),
+        }
+    }
+}
+
+impl Work for LstmLayer {
+    fn run(&mut self) {
+        let [w_x, w_h] = self.weights.clone();
+        let rows = lstm(self.x.clone(), w_x, w_h, self.bias.clone(), None);
+        let grads = (rows * self.grad.clone()).sum().backward();
+        std::hint::black_box((self.x.grad(&grads), self.bias.grad(&grads)));
+        for weight in &self.weights {
+            std::hint::black_box(weight.grad(&grads));
+        }
+    }
+}
+
+/// A forecaster by the name of its mechanism (or `lstm`), its sizes and its batch.
+struct Sizes {
+    config: ModelConfig,
+    shape: ForecastShape,
+    batch: usize,
+}
+
+impl Sizes {
+    /// `model` is a name of [`registry::MODELS`]; an LSTM is the one the registry puts beside an
+    /// encoder of these sizes: twice as wide, as many layers.
+    fn new(model: &str, size: &str) -> Option<Self> {
+        let (size, batch) = size.rsplit_once('b')?;
+        let (window, channels, [d_model, n_heads, n_layers, d_ff]) = match size {
+            "p64d64h4L4f128" => (64, 2, [64, 4, 4, 128]),
+            "p32d32h4L2f64" => (32, 3, [32, 4, 2, 64]),
+            _ => return None,
+        };
+        let like = ModelConfig::Forecaster(ForecasterConfig {
+            d_model,
+            d_ff,
+            n_layers,
+            readout: Readout::Direct,
+            mechanism: MechanismConfig::Softmax(SoftmaxConfig { n_heads, causal: false }),
+        });
+        let config = registry::model(model, &like).ok()?;
+        let shape = ForecastShape { window, horizon: 1, channels };
+        Some(Self { config, shape, batch: batch.parse().ok()? })
+    }
+
+    fn init(&self, device: &Device) -> Model {
+        device.seed(1);
+        self.config.init(self.shape, &[], device).expect("the sizes are valid")
+    }
+
+    fn input(&self, device: &Device) -> Tensor<3> {
+        normal([self.batch, self.shape.window, self.shape.channels], 1, device)
+    }
+}
+
+/// A whole training step of a forecaster.
+struct TrainingStep {
+    model: Option<Model>,
     optimizer: Optimizer,
     input: Tensor<3>,
     target: Tensor<3>,
 }
 
-impl EasyStep {
-    fn new(
-        batch: usize,
-        [window, channels]: [usize; 2],
-        [d_model, n_heads, n_layers, d_ff]: [usize; 4],
-    ) -> Self {
+impl TrainingStep {
+    fn new(sizes: &Sizes) -> Self {
         let device = Device::default().autodiff();
-        device.seed(1);
-        let mechanism = MechanismConfig::Easy(EasyConfig::new(n_heads));
-        let readout = Readout::Direct;
-        let time_maps = TimeMatrix::default();
-        let config = ForecasterConfig { d_model, d_ff, n_layers, readout, time_maps, mechanism };
-        let shape = ForecastShape { window, horizon: 1, channels };
-        let model = Some(config.init(shape, &[], &device).expect("the sizes are valid"));
         let config = AdamConfig { learning_rate: LEARNING_RATE, eps: 1e-7, weight_decay: 0.0 };
         Self {
-            model,
+            model: Some(sizes.init(&device)),
             optimizer: Optimizer::new(config, None),
-            input: normal([batch, window, channels], 1, &device),
-            target: normal([batch, 1, channels], 2, &device),
+            input: sizes.input(&device),
+            target: normal([sizes.batch, 1, sizes.shape.channels], 2, &device),
         }
     }
 }
 
-impl Work for EasyStep {
+impl Work for TrainingStep {
     fn run(&mut self) {
         let model = self.model.take().expect("put back after every step");
         let output = model.forward(self.input.clone());
@@ -253,6 +323,58 @@ impl Work for EasyStep {
 
     fn n_parameters(&self) -> Option<usize> {
         self.model.as_ref().map(Module::num_params)
+    }
+}
+
+/// One-step forecasts from a batch of windows.
+struct Inference {
+    model: Model,
+    input: Tensor<3>,
+}
+
+impl Inference {
+    fn new(sizes: &Sizes) -> Self {
+        let device = Device::default();
+        Self { model: sizes.init(&device), input: sizes.input(&device) }
+    }
+}
+
+impl Work for Inference {
+    fn run(&mut self) {
+        std::hint::black_box(self.model.forward(self.input.clone()));
+    }
+
+    fn n_parameters(&self) -> Option<usize> {
+        Some(self.model.num_params())
+    }
+}
+
+/// One step of a free-running forecast: the forecast row joins the window.
+struct Rollout {
+    model: Model,
+    shape: ForecastShape,
+    window: Vec<f32>,
+}
+
+impl Rollout {
+    fn new(sizes: &Sizes) -> Self {
+        let device = Device::default();
+        let window = sizes.input(&device).into_data().try_into_vec().expect("f32");
+        Self { model: sizes.init(&device), shape: sizes.shape, window }
+    }
+}
+
+impl Work for Rollout {
+    fn run(&mut self) {
+        let ForecastShape { window, channels, .. } = self.shape;
+        let x = TensorData::new(self.window.clone(), [1, window, channels]);
+        let y = self.model.forward(Tensor::from_data(x, &Device::default()));
+        self.window.drain(..channels);
+        self.window.extend(y.into_data().try_into_vec::<f32>().expect("f32"));
+    }
+
+    fn n_parameters(&self) -> Option<usize> {
+        Some(self.model.num_params())
     }
 }
 

@@ -133,7 +133,7 @@ pub(super) fn absent(
 ) -> Result<f64, DataError> {
     match policy {
         Missing::Error => Err(DataError::MissingValue { cell: cell(), found: found.to_owned() }),
-        Missing::Previous | Missing::Linear | Missing::DropRow => Ok(f64::NAN),
+        Missing::Previous | Missing::Linear | Missing::DropRow | Missing::Keep => Ok(f64::NAN),
     }
 }
 

@@ -63,4 +63,35 @@ for activation in ("relu", "gelu"):
 record("pair_pool", lambda x: torch.cat([F.avg_pool1d(x, 2), F.max_pool1d(x, 2)], -1), x=torch.randn(2, 3, 14))
 record("mse", lambda p, t: F.mse_loss(p, t).reshape(1), p=torch.randn(2, 3, 5), t=torch.randn(2, 3, 5))
 
+
+
+def lstm(x, w_x, w_h, b, h, c):
+    """Columns of the weights are the gates i f o g; PyTorch has them as rows i f g o."""
+    module = torch.nn.LSTM(3, 7, batch_first=True)
+
+    def gates(columns):
+        i, f, o, g = columns.T.chunk(4) if columns.ndim == 2 else columns.chunk(4)
+        return torch.cat([i, f, g, o])
+
+    weights = {
+        "weight_ih_l0": gates(w_x),
+        "weight_hh_l0": gates(w_h),
+        "bias_ih_l0": gates(b),
+        "bias_hh_l0": torch.zeros(28),
+    }
+    rows, (_, cell) = torch.func.functional_call(module, weights, (x, (h[None], c[None])))
+    return torch.cat([rows, cell[0][:, None]], 1)
+
+
+record(
+    "lstm",
+    lstm,
+    x=torch.randn(2, 5, 3),
+    w_x=torch.randn(3, 28),
+    w_h=torch.randn(7, 28) / 7**0.5,
+    b=torch.randn(28),
+    h=torch.randn(2, 7),
+    c=torch.randn(2, 7),
+)
+
 save_file({k: x.detach().contiguous() for k, x in arrays.items()}, Path(__file__).with_name("kernels.safetensors"))

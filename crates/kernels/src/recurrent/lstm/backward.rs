@@ -198,30 +198,29 @@ impl<S: Tables> Backward<'_, S> {
         } else {
             self.start.map(|[_, cell]| cell.wrapping_add(r * d))
         };
+        let gates = self.kept.gates.at(4 * place * d).cast_const();
+        let cells = self.kept.cells.at(place * d).cast_const();
         let mut j = 0;
         while j < d {
             let n = V::LANES.min(d - j);
             unsafe {
-                let one = V::splat(S::ONE);
-                let [i, f, o, g] = [0, 1, 2, 3]
-                    .map(|gate| load::<V>(self.kept.gates.at((4 * place + gate) * d + j), n));
-                let past = past_cell.map_or(V::zero(), |cell| load::<V>(cell.add(j), n));
-                let squashed = tanh(load::<V>(self.kept.cells.at(place * d + j), n));
+                let i = load::<V>(gates.add(j), n);
+                let f = load::<V>(gates.add(d + j), n);
+                let o = load::<V>(gates.add(2 * d + j), n);
+                let g = load::<V>(gates.add(3 * d + j), n);
+                let past = match past_cell {
+                    Some(cell) => load::<V>(cell.add(j), n),
+                    None => V::zero(),
+                };
+                let squashed = tanh(load::<V>(cells.add(j), n));
                 let dh = load::<V>(dh.add(j), n).add(load::<V>(grad.add(j), n));
-                // 1 − y² and y (1 − y), the slopes of tanh and σ by their values.
-                let slope_tanh = |y: V| V::zero().sub(y).mul_add(y, one);
-                let slope_sigmoid = |y: V| y.mul(one.sub(y));
-                let d_cell = dh.mul(o).mul_add(slope_tanh(squashed), load::<V>(dc.add(j), n));
+                let through_tanh = dh.mul(o).mul(slope_of_tanh(squashed));
+                let d_cell = load::<V>(dc.add(j), n).add(through_tanh);
                 store(d_cell.mul(f), dc.add(j), n);
-                let d_gates = [
-                    d_cell.mul(g).mul(slope_sigmoid(i)),
-                    d_cell.mul(past).mul(slope_sigmoid(f)),
-                    dh.mul(squashed).mul(slope_sigmoid(o)),
-                    d_cell.mul(i).mul(slope_tanh(g)),
-                ];
-                for (gate, value) in d_gates.into_iter().enumerate() {
-                    store(value, dz.add(gate * d + j), n);
-                }
+                store(d_cell.mul(g).mul(slope_of_sigmoid(i)), dz.add(j), n);
+                store(d_cell.mul(past).mul(slope_of_sigmoid(f)), dz.add(d + j), n);
+                store(dh.mul(squashed).mul(slope_of_sigmoid(o)), dz.add(2 * d + j), n);
+                store(d_cell.mul(i).mul(slope_of_tanh(g)), dz.add(3 * d + j), n);
             }
             j += n;
         }
@@ -246,4 +245,16 @@ impl<S: Tables> Backward<'_, S> {
             }
         }
     }
+}
+
+/// `1 − y²`, the slope of `tanh` where its value is `y`.
+#[inline(always)]
+unsafe fn slope_of_tanh<V: Vector>(y: V) -> V {
+    unsafe { V::zero().sub(y).mul_add(y, V::splat(V::Scalar::ONE)) }
+}
+
+/// `y (1 − y)`, the slope of `σ` where its value is `y`.
+#[inline(always)]
+unsafe fn slope_of_sigmoid<V: Vector>(y: V) -> V {
+    unsafe { y.mul(V::splat(V::Scalar::ONE).sub(y)) }
 }

@@ -146,22 +146,29 @@ impl<S: Tables> Forward<'_, S> {
         while j < d {
             let n = V::LANES.min(d - j);
             unsafe {
-                let [i, f, o, g] = [0, 1, 2, 3].map(|gate| {
-                    let at = gate * d + j;
-                    let sum = load::<V>(z.add(at), n).add(load::<V>(self.bias.add(at), n));
-                    if gate == 3 { tanh(sum) } else { sigmoid(sum) }
-                });
+                let i = sigmoid(self.gate::<V>(z, j, n));
+                let f = sigmoid(self.gate::<V>(z, d + j, n));
+                let o = sigmoid(self.gate::<V>(z, 2 * d + j, n));
+                let g = tanh(self.gate::<V>(z, 3 * d + j, n));
                 let c = f.mul_add(load::<V>(cell.add(j), n), i.mul(g));
                 store(c, cell.add(j), n);
                 store(o.mul(tanh(c)), hidden.add(j), n);
                 if let Some(kept) = self.kept {
                     store(c, kept.cells.at(place * d + j), n);
-                    for (gate, value) in [i, f, o, g].into_iter().enumerate() {
-                        store(value, kept.gates.at((4 * place + gate) * d + j), n);
-                    }
+                    let gates = kept.gates.at(4 * place * d + j);
+                    store(i, gates, n);
+                    store(f, gates.add(d), n);
+                    store(o, gates.add(2 * d), n);
+                    store(g, gates.add(3 * d), n);
                 }
             }
             j += n;
         }
+    }
+
+    /// What goes into a gate: `n` products from column `j`, and their bias.
+    #[inline(always)]
+    unsafe fn gate<V: Vector<Scalar = S>>(&self, z: *const S, j: usize, n: usize) -> V {
+        unsafe { load::<V>(z.add(j), n).add(load::<V>(self.bias.add(j), n)) }
     }
 }

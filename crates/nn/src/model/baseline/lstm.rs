@@ -8,15 +8,12 @@
 //! Source: Hochreiter & Schmidhuber 1997 with the forget gate of Gers et al. 2000; sizes, two bias
 //! vectors, Xavier weights (of the packed `4H`-wide matrices) and zero biases as in the baseline of
 //! the easy-attention authors. Cost: `4H (n + H)` multiply-adds per step in the first layer,
-//! `8H²` in the others. The four gates are one product. The input products stay inside the loop:
-//! taken for all steps at once, they would have to be cut into steps again, and the gradient of a
-//! cut is a full-length tensor of zeros per step.
+//! `8H²` in the others. Each layer is one scan over the window: see [`regard_kernels::recurrent`].
 
 use burn::module::{Module, Param};
-use burn::tensor::activation::sigmoid;
-use burn::tensor::{Device, Tensor, assert_shape, s};
-use regard_kernels::affine::affine;
+use burn::tensor::{Device, Tensor};
 use regard_kernels::pointwise::Activation;
+use regard_kernels::recurrent::lstm;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{InvalidConfig, positive};
@@ -58,8 +55,7 @@ pub struct LstmStack {
 /// Hidden and cell state of every layer.
 #[derive(Debug, Clone)]
 pub struct LstmState {
-    /// Per layer `(h, c)`, each `[batch, 1, d_hidden]`.
-    layers: Vec<(Tensor<3>, Tensor<3>)>,
+    layers: Vec<lstm::LstmState>,
 }
 
 #[derive(Module, Debug)]
@@ -148,13 +144,8 @@ impl LstmForecaster {
     #[must_use]
     pub fn forward(&self, x: Tensor<3>) -> Tensor<3> {
         let [batch, window, channels] = x.dims();
-        let mut state = None;
-        let mut last = None;
-        for t in 0..window {
-            let (row, next) = self.stack.step(x.clone().narrow(1, t, 1), state);
-            (last, state) = (Some(row), Some(next));
-        }
-        let last = last.expect("a window has at least one row");
+        let rows = self.stack.layers.iter().fold(x.clone(), |x, layer| layer.forward(x));
+        let last = rows.narrow(1, window - 1, 1);
         let net = self.output.forward(last, Activation::Identity);
         self.rule.forecast(x, net.reshape([batch, self.horizon, channels]))
     }
@@ -168,9 +159,9 @@ impl Recurrent for LstmStack {
         let mut layers = Vec::with_capacity(self.layers.len());
         let mut row = x;
         for layer in &self.layers {
-            let (hidden, cell) = layer.step(row, past.as_mut().and_then(Iterator::next));
-            row = hidden.clone();
-            layers.push((hidden, cell));
+            let state;
+            (row, state) = layer.step(row, past.as_mut().and_then(Iterator::next));
+            layers.push(state);
         }
         (row, LstmState { layers })
     }
@@ -187,29 +178,35 @@ impl LstmLayer {
         }
     }
 
-    /// `(h_t, c_t)` from the row `x_t` and `(h_{t-1}, c_{t-1})`, zero at the start.
-    fn step(&self, x: Tensor<3>, past: Option<(Tensor<3>, Tensor<3>)>) -> (Tensor<3>, Tensor<3>) {
-        let (weight, bias) = (self.weight_input.val(), self.bias_input.val());
-        let [d_in, gates] = weight.dims();
-        let d_hidden = gates / 4;
-        assert_shape!(x, [_, 1, d_in]);
-        let driven = affine(x, weight, Some(bias), Activation::Identity);
-        let bias = self.bias_hidden.val();
-        let (pre, cell) = match past {
-            None => (driven + bias.reshape([1, 1, gates]), None),
-            Some((hidden, cell)) => {
-                let weight = self.weight_hidden.val();
-                (driven + affine(hidden, weight, Some(bias), Activation::Identity), Some(cell))
-            }
-        };
-        let open = sigmoid(pre.clone().slice(s![.., .., ..3 * d_hidden]));
-        let candidate = pre.slice(s![.., .., 3 * d_hidden..]).tanh();
-        let gate = |index: usize| open.clone().narrow(2, index * d_hidden, d_hidden);
-        let written = gate(0) * candidate;
-        let cell = match cell {
-            None => written,
-            Some(cell) => gate(1) * cell + written,
-        };
-        (gate(2) * cell.clone().tanh(), cell)
+    /// The hidden states of all steps.
+    fn forward(&self, x: Tensor<3>) -> Tensor<3> {
+        lstm::lstm(x, self.weight_input.val(), self.weight_hidden.val(), self.bias(), None)
+    }
+
+    /// `h_t` from the row `x_t` and the state before it, and the state after it.
+    fn step(&self, x: Tensor<3>, past: Option<lstm::LstmState>) -> (Tensor<3>, lstm::LstmState) {
+        let weights = (self.weight_input.val(), self.weight_hidden.val());
+        lstm::lstm_with_state(x, weights.0, weights.1, self.bias(), past)
+    }
+
+    fn bias(&self) -> Tensor<1> {
+        self.bias_input.val() + self.bias_hidden.val()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mechanism::streaming;
+    use regard_kernels::testing::{assert_close, double, normal};
+
+    #[test]
+    fn steps_equal_the_whole_sequence() {
+        let config = LstmConfig { d_hidden: 7, n_layers: 2, readout: Readout::Direct };
+        let shape = ForecastShape { window: 5, horizon: 2, channels: 3 };
+        let model = double(config.init(shape, &[], &Device::default()).unwrap());
+        let x = normal([2, 5, 3], 1);
+        let whole = model.stack.layers.iter().fold(x.clone(), |x, layer| layer.forward(x));
+        assert_close(&streaming(&model.stack, x), &whole, 1e-14);
     }
 }
