@@ -196,6 +196,7 @@ impl EncoderStep {
             d_ff,
             n_layers: 4,
             activation: Activation::Gelu,
+            time_maps: TimeMatrix::default(),
             mechanism: MechanismConfig::Softmax(SoftmaxConfig { n_heads, causal: false }),
         };
         let model = Some(config.init(time, &device).expect("the sizes are valid"));
@@ -275,6 +276,7 @@ impl Sizes {
             d_ff,
             n_layers,
             readout: Readout::Direct,
+            time_maps: TimeMatrix::default(),
             mechanism: MechanismConfig::Softmax(SoftmaxConfig { n_heads, causal: false }),
         });
         let config = registry::model(model, &like).ok()?;

@@ -43,8 +43,8 @@ fn header(out: &mut Markup, inspection: &Inspection, title: &str) {
             );
             out.leaf("p", &[("class", &"summary")], sentence);
         }
-        let caution = "A matrix drawn at random has almost full effective rank, and untrained \
-            softmax weights are almost uniform, of rank one. Read the rank beside that of the start.";
+        let caution = "A matrix drawn at random has almost full effective rank, and softmax weights \
+                       are far from it before any training: read a rank beside that of the start.";
         out.leaf("p", &[("class", &"note")], caution);
     });
 }
