@@ -131,7 +131,7 @@ impl ScoreTable {
             | Metric::RelativeL2
             | Metric::RelativeL2Of(..)
             | Metric::ErrorAt(_) => 1.0,
-            Metric::LongRun(i) if LONG_RUN[*i].2 => 1.0,
+            Metric::LongRun(i) if LONG_RUN[i].2 => 1.0,
             Metric::Vpt(_) => -1.0,
             _ => return None,
         };
