@@ -82,6 +82,13 @@ fn help_of_every_command() {
         "data",
         "data make",
         "data make lorenz",
+        "data make rossler",
+        "data make lorenz96",
+        "data make kuramoto-sivashinsky",
+        "data make van-der-pol",
+        "data make shear-flow",
+        "data make reactor",
+        "data make sinusoids",
         "completions",
         "man",
     ];
@@ -158,12 +165,35 @@ fn training_prints_a_table_and_what_to_do_next() {
 }
 
 #[test]
+fn every_system_is_written_with_its_columns() {
+    let sandbox = Sandbox::new();
+    for (system, columns, exponent) in [
+        ("rossler", 3, "0.0714"),
+        ("lorenz96 --n-variables 7", 7, ""),
+        ("kuramoto-sivashinsky --n-points 16", 16, "0.048"),
+        ("van-der-pol --mu 2", 2, ""),
+        ("shear-flow", 9, "0.016"),
+        ("reactor --gain 1.1 --substeps 2", 5, ""),
+        ("sinusoids --amplitudes 1,2 --frequencies 1,3 --phases 0,-1", 1, ""),
+    ] {
+        let make = format!("data make {system} --out a.npz --series 2 --steps 5 --burn-in 20");
+        let printed = sandbox.regard(&make).success();
+        assert!(printed.starts_with("wrote a.npz: 2 series of 5 steps, dt = "), "{printed}");
+        let line = format!("largest Lyapunov exponent {exponent} per time unit\n");
+        assert_eq!(printed.contains(&line), !exponent.is_empty(), "{system}: {printed}");
+        let set = regard_data::file::read(&sandbox.path("a.npz"), &ReadOptions::default()).unwrap();
+        assert_eq!((set.series.len(), set.series[0].steps(), set.channels()), (2, 5, columns));
+    }
+}
+
+#[test]
 fn forecasts_of_several_series_are_written_in_every_format() {
     let sandbox = &*TRAINED;
     let make = "data make lorenz --series 3 --steps 9 --seed 7 --burn-in 100";
     assert_eq!(
         sandbox.regard(&format!("{make} --out several.parquet")).success(),
-        "wrote several.parquet: 3 series of 9 steps, dt = 0.01\n"
+        "wrote several.parquet: 3 series of 9 steps, dt = 0.01\n\
+         largest Lyapunov exponent 0.9056 per time unit\n"
     );
     for extension in ["csv", "tsv", "parquet", "npz"] {
         let output = format!("several-forecast.{extension}");

@@ -474,6 +474,22 @@ fn arguments_out_of_range() {
         "data make lorenz --out x.csv --series 0",
         "n_series = 0, expected a finite number above zero",
     );
+    refuses(
+        &sandbox,
+        "data make lorenz96 --out x.csv --n-variables 3",
+        "n_variables = 3, expected at least 4",
+    );
+    refuses(
+        &sandbox,
+        "data make sinusoids --out x.csv --phases 0,1",
+        "phases = [0.0, 1.0], expected as many entries, at least one, as there are frequencies",
+    );
+    refuses(
+        &sandbox,
+        "data make shear-flow --out x.csv --burn-in 0 --series 1 --steps 5",
+        "200 series of Nine-equation shear flow in a row were rejected, expected one to be \
+         accepted; raise burn_in, lower n_steps, or choose other parameters",
+    );
     for arguments in ["presets list --threads 0", "compare lorenz --mechanisms easy --seeds 0"] {
         let finished = sandbox.regard(arguments);
         assert_eq!((finished.code, finished.stdout.as_str()), (Some(2), ""));

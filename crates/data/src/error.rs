@@ -386,7 +386,10 @@ pub enum DataError {
         expected: &'static str,
     },
     /// A simulation that left the finite numbers.
-    #[error("the simulation of {system} is not finite after {step} steps of dt = {dt}; lower dt")]
+    #[error(
+        "the simulation of {system} is not finite after {step} steps of dt = {dt}; \
+         lower dt or raise substeps"
+    )]
     Diverged {
         /// The system.
         system: &'static str,
@@ -394,5 +397,16 @@ pub enum DataError {
         step: usize,
         /// Time step.
         dt: f64,
+    },
+    /// A simulation whose series all reach a state that the system does not accept.
+    #[error(
+        "{found} series of {system} in a row were rejected, expected one to be accepted; \
+         raise burn_in, lower n_steps, or choose other parameters"
+    )]
+    AllRejected {
+        /// The system.
+        system: &'static str,
+        /// Series that were rejected.
+        found: usize,
     },
 }

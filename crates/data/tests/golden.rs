@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use regard_data::file::{Missing, ReadOptions, read};
-use regard_data::simulate::{Lorenz, ode};
+use regard_data::simulate::{Lorenz, Stepper, System};
 use regard_data::{Series, SeriesSet};
 
 fn golden(name: &str) -> PathBuf {
@@ -126,8 +126,9 @@ fn lorenz_steps_equal_those_of_numpy_and_approach_the_solution_of_scipy() {
     };
     let lorenz = Lorenz::default();
     let after = |dt: f64, steps: usize| {
-        let mut states = ode::rk4(|_, x| lorenz.derivative(x), state(&golden["start"]), dt);
-        states.nth(steps).unwrap()
+        let (mut stepper, mut x) = (lorenz.stepper(dt), state(&golden["start"]));
+        (0..steps).for_each(|_| stepper.step(&mut x));
+        x
     };
     for (steps, expected) in golden["rk4"].as_object().unwrap() {
         let error = distance(after(0.01, steps.parse().unwrap()), state(expected));

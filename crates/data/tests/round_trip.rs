@@ -5,7 +5,7 @@ use std::path::Path;
 use proptest::collection::{btree_set, vec};
 use proptest::prelude::*;
 use regard_data::file::{ReadOptions, read, write};
-use regard_data::simulate::LorenzConfig;
+use regard_data::simulate::{Lorenz, SamplingConfig, Simulate, Simulation, System};
 use regard_data::{Series, SeriesSet};
 
 /// Any finite number: zeros of both signs, subnormal, tiny and huge.
@@ -101,11 +101,16 @@ proptest! {
     }
 }
 
+fn lorenz(n_series: usize, n_steps: usize) -> SeriesSet {
+    let sampling = SamplingConfig { n_series, n_steps, ..Lorenz::SAMPLING };
+    let simulation = Simulation::<Lorenz> { sampling, ..Simulation::default() };
+    simulation.simulate().unwrap().set
+}
+
 #[test]
 fn the_same_set_gives_the_same_bytes() {
     let folder = tempfile::tempdir().unwrap();
-    let set = LorenzConfig { n_series: 2, n_steps: 5, ..LorenzConfig::default() };
-    let set = set.simulate().unwrap();
+    let set = lorenz(2, 5);
     for extension in ["csv", "tsv", "parquet", "npz", "npy"] {
         let files = ["a", "b"].map(|name| folder.path().join(format!("{name}.{extension}")));
         for path in &files {
@@ -119,8 +124,7 @@ fn the_same_set_gives_the_same_bytes() {
 #[test]
 fn a_simulation_comes_back_from_every_table() {
     let folder = tempfile::tempdir().unwrap();
-    let set = LorenzConfig { n_series: 3, n_steps: 50, ..LorenzConfig::default() };
-    let set = set.simulate().unwrap();
+    let set = lorenz(3, 50);
     for extension in ["csv", "tsv", "parquet", "npz"] {
         let back = write_and_read(&set, &folder.path().join(format!("lorenz.{extension}")));
         assert_eq!(back, set, "{extension}");

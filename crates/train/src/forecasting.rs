@@ -5,7 +5,7 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
 use regard_data::normalize::Normalization;
-use regard_data::simulate::lorenz::{LYAPUNOV, Lorenz, LorenzConfig};
+use regard_data::simulate::SamplingConfig;
 use regard_data::split::{Split, SplitConfig};
 use regard_data::window::{self, WindowIndex};
 use regard_data::{DataError, Series, SeriesSet, file};
@@ -14,7 +14,7 @@ use regard_nn::model::ForecastShape;
 use crate::error::TrainError;
 use crate::precision::{Precision, tensor};
 use crate::report::{DataInfo, SplitInfo};
-use crate::run_config::{DataConfig, NoiseConfig, RunConfig, TaskConfig};
+use crate::run_config::{DataSource, NoiseConfig, RunConfig, TaskConfig, TestSeries};
 
 /// One part of the data in normalised units, with its windows.
 #[derive(Debug, Clone)]
@@ -48,36 +48,28 @@ pub(crate) struct Source {
 
 /// Reads or simulates what the configuration names.
 pub(crate) fn source(config: &RunConfig, origin: &str) -> Result<Source, TrainError> {
-    match &config.data {
-        None => Err(TrainError::NoData { origin: origin.to_owned() }),
-        Some(DataConfig::File(data)) => Ok(Source {
-            set: file::read(&data.path, &data.options)?,
-            test: None,
-            lyapunov_exponent: data.lyapunov_exponent,
-            description: data.path.display().to_string(),
-        }),
-        Some(DataConfig::Lorenz(data)) => {
-            let simulation = &data.simulation;
-            let test = LorenzConfig {
-                n_series: data.test.n_series,
-                n_steps: data.test.n_steps,
-                seed: data.test.seed,
-                ..simulation.clone()
-            };
-            let system =
-                Lorenz { sigma: simulation.sigma, rho: simulation.rho, beta: simulation.beta };
-            Ok(Source {
-                set: simulation.simulate()?,
-                test: Some(test.simulate()?),
-                // Known for the classical parameters only.
-                lyapunov_exponent: (system == Lorenz::default()).then_some(LYAPUNOV),
-                description: format!(
-                    "Lorenz-63 (σ = {}, ρ = {}, β = {:.4}), RK4 step {}",
-                    system.sigma, system.rho, system.beta, simulation.dt
-                ),
-            })
+    let Some(data) = &config.data else {
+        return Err(TrainError::NoData { origin: origin.to_owned() });
+    };
+    let (simulation, test) = match data.source() {
+        DataSource::File(data) => {
+            return Ok(Source {
+                set: file::read(&data.path, &data.options)?,
+                test: None,
+                lyapunov_exponent: data.lyapunov_exponent,
+                description: data.path.display().to_string(),
+            });
         }
-    }
+        DataSource::Simulation(simulation, test) => (simulation, *test),
+    };
+    let TestSeries { n_series, n_steps, seed } = test;
+    let test = SamplingConfig { n_series, n_steps, seed, ..*simulation.sampling() };
+    Ok(Source {
+        set: simulation.simulate()?.set,
+        test: Some(simulation.simulate_sampled(test)?.set),
+        lyapunov_exponent: simulation.lyapunov_exponent(),
+        description: simulation.describe(),
+    })
 }
 
 impl Forecasting {

@@ -39,10 +39,10 @@ pub use fit::{FinishConfig, FitConfig, RolloutConfig};
 pub use observer::{Observer, Silent};
 pub use precision::Precision;
 pub use predict::{PredictRequest, Prediction, predict};
-pub use run::{Outcome, TrainOptions, evaluate, make_lorenz, resume, train};
+pub use run::{Outcome, TrainOptions, evaluate, make_data, resume, train};
 pub use run_config::{
-    DataConfig, EvaluateConfig, FileData, LorenzData, NoiseConfig, RunConfig, TaskConfig,
-    TestSeries,
+    DataConfig, DataSource, EvaluateConfig, FileData, NoiseConfig, RunConfig, SimulatedData,
+    TaskConfig, TestSeries,
 };
 pub use run_folder::ROOT as RUNS_ROOT;
 pub use schedule::ScheduleConfig;

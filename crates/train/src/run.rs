@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use burn::module::Module;
 use burn::tensor::Device;
 use regard_data::file::{self, Missing, ReadOptions};
-use regard_data::simulate::lorenz::LorenzConfig;
+use regard_data::simulate::Simulate;
 use regard_data::{Series, SeriesSet, window};
 use regard_nn::model::Model;
 
@@ -174,12 +174,14 @@ pub fn evaluate(
     Ok(report)
 }
 
-/// Simulates Lorenz-63 trajectories into a file.
+/// Simulates trajectories into a file; returns how many were rejected and replaced.
 ///
 /// # Errors
 /// [`TrainError::Data`] if a parameter is out of range or the file cannot be written.
-pub fn make_lorenz(config: &LorenzConfig, out: &Path) -> Result<(), TrainError> {
-    Ok(file::write(out, &config.simulate()?)?)
+pub fn make_data(simulation: &dyn Simulate, out: &Path) -> Result<usize, TrainError> {
+    let simulated = simulation.simulate()?;
+    file::write(out, &simulated.set)?;
+    Ok(simulated.n_rejected)
 }
 
 /// Builds the model once without using it: its configuration is checked against the data.

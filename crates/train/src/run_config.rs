@@ -6,7 +6,10 @@
 use std::path::{Path, PathBuf};
 
 use regard_data::file::ReadOptions;
-use regard_data::simulate::lorenz::LorenzConfig;
+use regard_data::simulate::{
+    KuramotoSivashinsky, Lorenz, Lorenz96, Reactor, Rossler, ShearFlow, Simulate, Simulation,
+    Sinusoids, System, VanDerPol,
+};
 use regard_data::split::SplitConfig;
 use regard_nn::mechanism::{EasyConfig, MechanismConfig, TimeMatrix};
 use regard_nn::model::{ForecasterConfig, ModelConfig, Readout};
@@ -55,17 +58,35 @@ pub struct RunConfig {
 #[serde(tag = "source", rename_all = "kebab-case")]
 pub enum DataConfig {
     /// Simulated Lorenz-63 trajectories.
-    Lorenz(LorenzData),
+    Lorenz(SimulatedData<Lorenz>),
+    /// Simulated Rössler trajectories.
+    Rossler(SimulatedData<Rossler>),
+    /// Simulated Lorenz-96 trajectories.
+    Lorenz96(SimulatedData<Lorenz96>),
+    /// Simulated fields of the Kuramoto–Sivashinsky equation.
+    KuramotoSivashinsky(SimulatedData<KuramotoSivashinsky>),
+    /// Simulated van der Pol trajectories.
+    VanDerPol(SimulatedData<VanDerPol>),
+    /// Simulated amplitudes of the nine-equation shear flow.
+    ShearFlow(SimulatedData<ShearFlow>),
+    /// Simulated trajectories of a boiling-water reactor.
+    Reactor(SimulatedData<Reactor>),
+    /// Sums of sinusoids.
+    Sinusoids(SimulatedData<Sinusoids>),
     /// A table or array on disk.
     File(FileData),
 }
 
 /// Simulated trajectories to learn from, and others to score.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct LorenzData {
+#[serde(bound(
+    serialize = "S: System + Serialize",
+    deserialize = "S: System + serde::de::DeserializeOwned"
+))]
+pub struct SimulatedData<S: System> {
     /// Trajectories to train and validate on; the keys stand in `[data]` itself.
     #[serde(flatten)]
-    pub simulation: LorenzConfig,
+    pub simulation: Simulation<S>,
     /// Trajectories to score; same system and time step.
     pub test: TestSeries,
 }
@@ -170,9 +191,33 @@ impl Default for RunConfig {
     }
 }
 
+/// Names of sources, simulated ones first.
+const SOURCES: &[&str] = &[
+    Lorenz::KIND,
+    Rossler::KIND,
+    Lorenz96::KIND,
+    KuramotoSivashinsky::KIND,
+    VanDerPol::KIND,
+    ShearFlow::KIND,
+    Reactor::KIND,
+    Sinusoids::KIND,
+    "file",
+];
+
 /// Keys of `[data]` for each source; flattened sections cannot refuse unknown keys themselves.
-const LORENZ_KEYS: &[&str] =
-    &["source", "n_series", "n_steps", "dt", "burn_in", "seed", "sigma", "rho", "beta", "test"];
+/// Of a simulated system they are those of `[data]` that it shares with the others, and its own.
+const SAMPLING_KEYS: &[&str] =
+    &["source", "n_series", "n_steps", "dt", "substeps", "burn_in", "seed", "test"];
+const SYSTEM_KEYS: &[(&str, &[&str])] = &[
+    (Lorenz::KIND, &["sigma", "rho", "beta"]),
+    (Rossler::KIND, &["a", "b", "c"]),
+    (Lorenz96::KIND, &["n_variables", "forcing"]),
+    (KuramotoSivashinsky::KIND, &["length", "n_points"]),
+    (VanDerPol::KIND, &["mu"]),
+    (ShearFlow::KIND, &["reynolds", "length_x", "length_z"]),
+    (Reactor::KIND, &["gain"]),
+    (Sinusoids::KIND, &["amplitudes", "frequencies", "phases", "max_start"]),
+];
 const FILE_KEYS: &[&str] = &[
     "source",
     "path",
@@ -183,6 +228,35 @@ const FILE_KEYS: &[&str] = &[
     "array",
     "missing",
 ];
+
+/// Where the numbers come from, whatever the system.
+pub enum DataSource<'a> {
+    /// A table or array on disk.
+    File(&'a FileData),
+    /// A simulation, and the series of it that are scored.
+    Simulation(&'a dyn Simulate, &'a TestSeries),
+}
+
+impl DataConfig {
+    /// The file or the simulation.
+    #[must_use]
+    pub fn source(&self) -> DataSource<'_> {
+        fn simulated<S: System>(data: &SimulatedData<S>) -> DataSource<'_> {
+            DataSource::Simulation(&data.simulation, &data.test)
+        }
+        match self {
+            Self::Lorenz(data) => simulated(data),
+            Self::Rossler(data) => simulated(data),
+            Self::Lorenz96(data) => simulated(data),
+            Self::KuramotoSivashinsky(data) => simulated(data),
+            Self::VanDerPol(data) => simulated(data),
+            Self::ShearFlow(data) => simulated(data),
+            Self::Reactor(data) => simulated(data),
+            Self::Sinusoids(data) => simulated(data),
+            Self::File(data) => DataSource::File(data),
+        }
+    }
+}
 
 impl RunConfig {
     /// Reads a preset or a file, changes the keys in `set` (`"fit.epochs=3"`), and checks it.
@@ -305,12 +379,13 @@ impl RunConfig {
                 expected,
             });
         }
-        if let Some(DataConfig::Lorenz(data)) = &self.data
-            && data.test.seed == data.simulation.seed
+        if let Some(DataSource::Simulation(simulation, test)) =
+            self.data.as_ref().map(DataConfig::source)
+            && test.seed == simulation.sampling().seed
         {
             return Err(TrainError::OutOfRange {
                 key: "data.test.seed",
-                value: data.test.seed.to_string(),
+                value: test.seed.to_string(),
                 expected: "another seed than data.seed, so that no series is both trained on and scored",
             });
         }
@@ -325,22 +400,26 @@ fn check_data_keys(origin: &str, table: &toml::Table) -> Result<(), TrainError> 
     let Some(data) = data.as_table() else {
         return error("data is not a section; write [data] and its keys below".to_owned());
     };
+    let quoted = || SOURCES.iter().map(|s| format!("{s:?}")).collect::<Vec<_>>().join(", ");
     let known = match data.get("source").and_then(toml::Value::as_str) {
-        Some("lorenz") => LORENZ_KEYS,
-        Some("file") => FILE_KEYS,
-        Some(other) => {
-            return error(format!(
-                "data.source = \"{other}\"{}; known: \"lorenz\", \"file\"",
-                nearest(other, &["lorenz", "file"])
-            ));
-        }
-        None => return error("data.source is missing; use \"lorenz\" or \"file\"".to_owned()),
+        Some("file") => FILE_KEYS.to_vec(),
+        Some(source) => match SYSTEM_KEYS.iter().find(|(kind, _)| *kind == source) {
+            Some((_, own)) => [SAMPLING_KEYS, *own].concat(),
+            None => {
+                return error(format!(
+                    "data.source = \"{source}\"{}; known: {}",
+                    nearest(source, SOURCES),
+                    quoted()
+                ));
+            }
+        },
+        None => return error(format!("data.source is missing; use one of {}", quoted())),
     };
     for key in data.keys() {
         if !known.contains(&key.as_str()) {
             return error(format!(
                 "unknown key \"data.{key}\"{}; known: {}",
-                nearest(key, known),
+                nearest(key, &known),
                 known.join(", ")
             ));
         }
@@ -412,6 +491,30 @@ mod tests {
             let config = RunConfig::load(preset.name, &[]).unwrap();
             assert_eq!(RunConfig::parse("run.toml", &config.to_toml(), &[]).unwrap(), config);
         }
+    }
+
+    #[test]
+    fn every_simulated_source_has_the_keys_of_its_system() {
+        for (source, own) in SYSTEM_KEYS {
+            let text = format!("[data]\nsource = \"{source}\"\n[data.test]\nseed = 9\n");
+            let config = RunConfig::parse("my.toml", &text, &[]).unwrap();
+            let DataSource::Simulation(simulation, _) = config.data.as_ref().unwrap().source()
+            else {
+                panic!("{source} is simulated");
+            };
+            assert_eq!(simulation.kind(), *source);
+            // What is written has every key and reads back.
+            let written = config.to_toml();
+            assert_eq!(RunConfig::parse("run.toml", &written, &[]).unwrap(), config);
+            let table: toml::Table = toml::from_str(&written).unwrap();
+            let found: Vec<&str> =
+                table["data"].as_table().unwrap().keys().map(String::as_str).collect();
+            for key in SAMPLING_KEYS.iter().chain(*own) {
+                assert!(found.contains(key), "{source} has no {key}: {found:?}");
+            }
+            assert_eq!(found.len(), SAMPLING_KEYS.len() + own.len(), "{source}: {found:?}");
+        }
+        assert_eq!(SOURCES.len(), SYSTEM_KEYS.len() + 1);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Result, anyhow};
 use clap::Args;
 use regard_train::report::{Report, text};
-use regard_train::{DataConfig, Outcome, RunConfig, TrainError, TrainOptions};
+use regard_train::{DataConfig, DataSource, Outcome, RunConfig, TrainError, TrainOptions};
 use serde::Serialize;
 
 use crate::interrupt::stop_flag;
@@ -114,13 +114,14 @@ pub(super) fn run_name(spec: &str) -> String {
 fn next_steps(folder: &Path, report: &Report) -> Result<String> {
     let config = regard_train::runs::show(folder)?.config_toml;
     let config = RunConfig::parse("run.toml", &config, &[])?;
-    let (make, input) = match &config.data {
-        Some(DataConfig::File(data)) => (None, data.path.clone()),
-        Some(DataConfig::Lorenz(data)) => {
-            let steps = report.model.window;
+    let (make, input) = match config.data.as_ref().map(DataConfig::source) {
+        Some(DataSource::File(data)) => (None, data.path.clone()),
+        Some(DataSource::Simulation(simulation, _)) => {
             let make = format!(
-                "regard data make lorenz --out past.csv --series 1 --steps {steps} --dt {}",
-                data.simulation.dt
+                "regard data make {} --out past.csv --series 1 --steps {} --dt {}",
+                simulation.kind(),
+                report.model.window,
+                simulation.sampling().dt
             );
             (Some(make), PathBuf::from("past.csv"))
         }
