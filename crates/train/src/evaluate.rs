@@ -4,7 +4,8 @@
 //! are in normalised units unless a field says otherwise.
 
 use burn::tensor::Device;
-use regard_data::SeriesSet;
+use rayon::prelude::*;
+use regard_data::{Series, SeriesSet};
 use regard_data::normalize::Normalization;
 use regard_nn::model::{ForecastShape, Model};
 
@@ -170,12 +171,15 @@ impl<'a> Scorer<'a> {
         let first = self.starts.history;
         let (mut squares, mut relative) =
             (MeanSquaredError::new(channels), RelativeL2::new(channels));
-        for series in self.test.set.series.iter().filter(|series| series.steps() > first) {
-            let pred = method.one_step(SeriesView::new(&series.values, channels), first);
+        let long: Vec<_> = self.test.set.series.iter().filter(|s| s.steps() > first).collect();
+        let one_step =
+            |series: &&Series| method.one_step(SeriesView::new(&series.values, channels), first);
+        let preds: Vec<Vec<f64>> = long.par_iter().map(one_step).collect();
+        for (series, pred) in long.iter().zip(&preds) {
             let truth = series.rows(first, series.steps());
-            squares.add(&pred, truth);
+            squares.add(pred, truth);
             relative.add(
-                &self.normalization.phys_from_norm(&pred),
+                &self.normalization.phys_from_norm(pred),
                 &self.normalization.phys_from_norm(truth),
             );
         }
@@ -395,7 +399,7 @@ mod tests {
     use super::*;
     use crate::forecasting::part;
     use crate::run_config::TaskConfig;
-    use regard_data::{Series, SeriesSet};
+    use regard_data::SeriesSet;
 
     fn test_part(lengths: &[usize]) -> Part {
         let series = lengths

@@ -6,13 +6,22 @@
 //!
 //! | method | independent | here, six pairs of trajectories |
 //! |---|---|---|
-//! | NVAR, 2 lags, quadratic, ridge 1e-6 | 7.4 | FIGURES |
+//! | NVAR, 2 lags, quadratic, ridge 1e-6 | 7.4 | 7.42–8.10 |
+//! | polynomial of degree 4, ridge 1e-14 | 10.8 | 10.97–11.24 |
+//! | polynomial of degree 6, ridge 1e-14 | 19.9 | 19.86–20.48 |
+//! | polynomial of degree 8, ridge 1e-14 | 27.7 | 26.74–27.30 |
+//! | echo state network, 1000 nodes, ridge 1e-6, 1e-7, 1e-8 | 9.6–11.2 | 9.50–10.47, 10.41–11.02, 11.17–11.75 |
 //!
-//! The independent figures name no more than this. They are met under the following reading, and
-//! what is not said here changes them by less than their spread: values are normalised by the
-//! training samples; the ridge is absolute, `‖Y − FW‖² + ridge ‖W‖²` over all samples, so that ours,
-//! which is per example, is divided by their number; the increment is the target; 2000 samples of
-//! burn-in; a start every 200 samples; the error is `‖e‖ / rms‖x‖` in normalised values.
+//! The independent figures name no ridge but NVAR's and say no more than this. They are met under
+//! the following reading: values are normalised by the training samples; the ridge is absolute,
+//! `‖Y − FW‖² + ridge ‖W‖²` over all samples, so that ours, which is per example, is divided by their
+//! number (per example, NVAR's 1e-6 gives 6.7, and in physical units the absolute one 0.14); monomials
+//! of normalised values; the increment is the target; 2000 samples of burn-in; a start every 200
+//! samples; the error is `‖e‖ / rms‖x‖` in normalised values.
+//!
+//! At degree 8 the ridge decides: 30.4–31.5 without one, 22.3–23.3 with 1e-12 (a prototype in NumPy,
+//! five pairs). Beyond 21.8 Lyapunov times (median of 20 starts) ten Runge–Kutta steps per sample no
+//! longer agree with twenty: what is forecast there is the map of this integrator, not the flow.
 
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -147,6 +156,11 @@ fn an_echo_state_network_reaches_the_independent_figures() {
 fn figures() {
     use std::io::Write;
     let mut out = std::io::stdout().lock();
+    let values = Anchor::new(0).test;
+    let started = std::time::Instant::now();
+    let rows = super::baselines(&Default::default(), &[SeriesView::new(&values, CHANNELS)]);
+    assert!(rows.iter().all(|row| row.method.is_ok()));
+    writeln!(out, "all baselines, {} rows: {:?}", values.len() / 3, started.elapsed()).unwrap();
     for seed in 0..6 {
         let anchor = Anchor::new(seed);
         let nvar = nvar(&anchor);

@@ -6,8 +6,8 @@
 //!
 //! Without noise the flow of a polynomial differential equation over a short step is nearly such a
 //! map, and its error falls by orders of magnitude with the degree: on the Lorenz system with step
-//! 0.01 the one-step error is 2e-7 at degree 4, 7e-12 at 6 and 5e-16 at 8, each as far as the
-//! penalty allows. The monomials stay as they are, in normalised values, since the orthogonal
+//! 0.01 the root mean square one-step error, fitted without a penalty to 10,000 rows, is 2e-7 at
+//! degree 4, 7e-12 at 6 and 5e-16 at 8. The monomials stay as they are, in normalised values, since the orthogonal
 //! triangularisation of [`IncrementRegression`] loses nothing by their condition.
 //!
 //! Cost of a step: `C(lags·channels + degree, degree) · (channels + 1)` multiply-adds.
