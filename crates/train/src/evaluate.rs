@@ -5,8 +5,8 @@
 
 use burn::tensor::Device;
 use rayon::prelude::*;
-use regard_data::{Series, SeriesSet};
 use regard_data::normalize::Normalization;
+use regard_data::{Series, SeriesSet};
 use regard_nn::model::{ForecastShape, Model};
 
 use crate::classical::{Classical, SeriesView, rollouts as classical_rollouts};
@@ -171,12 +171,14 @@ impl<'a> Scorer<'a> {
         let first = self.starts.history;
         let (mut squares, mut relative) =
             (MeanSquaredError::new(channels), RelativeL2::new(channels));
-        let long: Vec<_> = self.test.set.series.iter().filter(|s| s.steps() > first).collect();
-        let one_step =
-            |series: &&Series| method.one_step(SeriesView::new(&series.values, channels), first);
+        let both = self.test.set.series.iter().zip(&self.test.truth().series);
+        let long: Vec<_> = both.filter(|(seen, _)| seen.steps() > first).collect();
+        let one_step = |(seen, _): &(&Series, &Series)| {
+            method.one_step(SeriesView::new(&seen.values, channels), first)
+        };
         let preds: Vec<Vec<f64>> = long.par_iter().map(one_step).collect();
-        for (series, pred) in long.iter().zip(&preds) {
-            let truth = series.rows(first, series.steps());
+        for ((_, truth), pred) in long.iter().zip(&preds) {
+            let truth = truth.rows(first, truth.steps());
             squares.add(pred, truth);
             relative.add(
                 &self.normalization.phys_from_norm(pred),

@@ -98,7 +98,7 @@ type Samples = Vec<(&'static str, Vec<Vec<f64>>)>;
 ///
 /// # Errors
 /// [`TrainError`] if the run, its data or the file cannot be read, the columns differ, the model has
-/// no scores of a window for itself, or its parameters are not finite.
+/// no score matrices, or its parameters are not finite.
 pub fn inspect(
     run: &Path,
     data: Option<&Path>,
@@ -132,10 +132,12 @@ pub fn inspect(
         unreachable!("one configuration makes models of one kind")
     };
     observer.phase("singular values", None);
-    let inputs = windows(&test, &device, Precision::of_module(&trained));
-    let [n_windows, _, _] = inputs.dims();
+    // A fresh model is in single precision, whatever the trained one was finished in.
+    let seen = [&trained, &fresh]
+        .map(|model| model.block_inputs(windows(&test, &device, Precision::of_module(model))));
+    let n_windows = seen[0].first().map_or(0, |x| x.dims()[0]);
     let step = dt.unwrap_or(1.0);
-    let heads = heads(&trained, &fresh, &inputs, step)
+    let heads = heads(&trained, &fresh, &seen, step)
         .ok_or_else(|| folder.error("its parameters are not finite; train anew"))?;
     let is_softmax = trained.mechanisms().any(|m| matches!(m, Mechanism::Softmax(_)));
     let inspection = Inspection {
@@ -159,14 +161,14 @@ fn windows(test: &Part, device: &Device, precision: Precision) -> Tensor<3> {
     inputs
 }
 
-/// Every head of every layer; `None` if a number is not finite.
+/// Every head of every layer, from what the blocks of both models are given; `None` if a number is
+/// not finite.
 fn heads(
     trained: &Forecaster,
     fresh: &Forecaster,
-    inputs: &Tensor<3>,
+    seen: &[Vec<Tensor<3>>; 2],
     dt: f64,
 ) -> Option<Vec<HeadInspection>> {
-    let seen = [trained, fresh].map(|model| model.block_inputs(inputs.clone()));
     let mut heads = Vec::new();
     for (layer, both) in trained.mechanisms().zip(fresh.mechanisms()).enumerate() {
         let samples =
