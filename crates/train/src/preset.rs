@@ -11,10 +11,26 @@ pub struct Preset {
     pub toml: &'static str,
 }
 
+/// The preset of a file in `presets/`.
+macro_rules! preset {
+    ($name:literal) => {
+        Preset { name: $name, toml: include_str!(concat!("../../../presets/", $name, ".toml")) }
+    };
+}
+
 const ALL: &[Preset] = &[
-    Preset { name: "lorenz", toml: include_str!("../../../presets/lorenz.toml") },
-    Preset { name: "lorenz-direct", toml: include_str!("../../../presets/lorenz-direct.toml") },
-    Preset { name: "series", toml: include_str!("../../../presets/series.toml") },
+    preset!("lorenz"),
+    preset!("lorenz-anchor"),
+    preset!("lorenz-direct"),
+    preset!("lorenz-lifted"),
+    preset!("lorenz-noise"),
+    preset!("reactor"),
+    preset!("reactor-lifted"),
+    preset!("series"),
+    preset!("shear-flow"),
+    preset!("shear-flow-lifted"),
+    preset!("sinusoids"),
+    preset!("sinusoids-lifted"),
 ];
 
 impl Preset {
@@ -61,7 +77,8 @@ mod tests {
         assert_eq!(
             message,
             "no preset and no file is called \"lorens\" (did you mean \"lorenz\"?); \
-             presets: lorenz, lorenz-direct, series"
+             presets: lorenz, lorenz-anchor, lorenz-direct, lorenz-lifted, lorenz-noise, \
+             reactor, reactor-lifted, series, shear-flow, shear-flow-lifted, sinusoids, sinusoids-lifted"
         );
     }
 }

@@ -109,10 +109,9 @@ pub fn inspect(
     let device = Device::default();
     let (model, card) = model_file::load(&folder.model(), &device)?;
     let Model::Forecaster(trained) = model.valid() else {
-        return Err(folder.error(&format!(
-            "{} has no scores of a window for itself; give a run of easy or softmax attention",
-            registry::name_of(&card.model)
-        )));
+        return Err(folder.error(
+            "it has no score matrices to inspect; give a run of a model with attention blocks",
+        ));
     };
     observer.phase("preparing data", None);
     let (test, dt) = match data {
