@@ -4,7 +4,7 @@
 use burn::tensor::{Tensor, assert_shape};
 use rayon::prelude::*;
 
-use super::product::{Packed, Rows, multiply};
+use super::product::{FEW, Packed, Rows, multiply};
 use crate::cpu::dispatch::launch;
 use crate::cpu::math::Tables;
 use crate::cpu::op::{FusedOp, apply, on_cpu};
@@ -133,7 +133,12 @@ fn forward<S: Storage + Tables>(
     let (x_ptr, y_ptr) = (View::<S, 3>::new(x).ptr, y.ptr());
     let z_ptr = z.as_mut().map_or(y_ptr, Output::ptr);
     let bias = bias.map(|b| View::<S, 1>::new(b).ptr);
-    let w = unsafe { Packed::new(View::<S, 2>::new(weight).ptr, d_in, d_out, d_out, 1) };
+    let w = View::<S, 2>::new(weight).ptr;
+    let w = if rows <= FEW {
+        Packed::in_place(w, d_in, d_out)
+    } else {
+        unsafe { Packed::new(w, d_in, d_out, d_out, 1) }
+    };
     for_each_chunk(rows, d_in * d_out, |first, n| unsafe {
         let (z, y) = (z_ptr.at(first * d_out), y_ptr.at(first * d_out));
         multiply(Rows { m: n, a: x_ptr.at(first * d_in), w: &w, c: z });

@@ -1,6 +1,6 @@
 //! The two products with a weight matrix (forward, and back to the input), by chunks of rows.
 //!
-//! The weights are packed once into panels as wide as the register tile; a chunk of rows then
+//! Where there are many rows, the weights are packed once into panels as wide as the register tile; a chunk of rows then
 //! streams through all panels while its results are still in cache, and the epilogue (bias,
 //! activation) runs on them at once.
 #![expect(unsafe_code, reason = "SIMD kernel on raw memory")]
@@ -14,9 +14,21 @@ use crate::cpu::view::Ptr;
 /// Columns per panel: two AVX-512 vectors, four AVX2 vectors of `f32`.
 const PANEL: usize = 32;
 
-/// A weight matrix `[k, n]` in panels of [`PANEL`] columns, each `[k, PANEL]`.
+/// Up to so many rows a product reads the weights where they are: packing them would take longer
+/// than it saves.
+pub(super) const FEW: usize = 48;
+
+/// A weight matrix `[k, n]` in panels of [`PANEL`] columns, each `[k, PANEL]`, or as it is.
 pub(crate) struct Packed<S> {
-    panels: Vec<S>,
+    /// Keeps the memory that `first` points to, unless the caller does.
+    _panels: Vec<S>,
+    first: Ptr<S>,
+    /// Columns per panel.
+    width: usize,
+    /// Distance between the panels, per column.
+    panel_step: usize,
+    /// Distance between rows of a panel.
+    row: usize,
     k: usize,
     n: usize,
 }
@@ -43,7 +55,13 @@ impl<S: Scalar> Packed<S> {
                 }
             }
         }
-        Self { panels, k, n }
+        let first = Ptr(panels.as_mut_ptr());
+        Self { _panels: panels, first, width: PANEL, panel_step: k, row: PANEL, k, n }
+    }
+
+    /// `W` as one panel where it is; rows are contiguous, and `w` outlives the result.
+    pub(crate) fn in_place(w: Ptr<S>, k: usize, n: usize) -> Self {
+        Self { _panels: Vec::new(), first: w, width: n.max(1), panel_step: 0, row: n, k, n }
     }
 
     /// `C = A W` for `m` rows of `A` and of `C`, given as pointers and distances between rows.
@@ -54,17 +72,17 @@ impl<S: Scalar> Packed<S> {
         (a, a_row): (*const S, usize),
         (c, c_row): (*mut S, usize),
     ) {
-        for first in (0..self.n).step_by(PANEL) {
+        for first in (0..self.n).step_by(self.width) {
             unsafe {
                 V::matmul(MatMul {
                     m,
-                    n: PANEL.min(self.n - first),
+                    n: self.width.min(self.n - first),
                     k: self.k,
                     a,
                     a_row,
                     a_col: 1,
-                    b: self.panels.as_ptr().add(first * self.k),
-                    b_row: PANEL,
+                    b: self.first.at(first * self.panel_step),
+                    b_row: self.row,
                     c: c.add(first),
                     c_row,
                     accumulate: false,

@@ -42,6 +42,13 @@ pub(crate) struct MatMul<S> {
 pub(crate) unsafe fn run<V: Vector>(p: MatMul<V::Scalar>) {
     unsafe {
         let mut j = 0;
+        if p.m == 1 {
+            // One row needs eight vectors of columns to keep the multipliers busy.
+            while j + 8 * V::LANES <= p.n {
+                panel::<V, 1, 8>(&p, j, V::LANES);
+                j += 8 * V::LANES;
+            }
+        }
         if V::REGISTERS >= 32 {
             while j + 4 * V::LANES <= p.n {
                 panel::<V, 6, 4>(&p, j, V::LANES);
@@ -196,7 +203,8 @@ mod tests {
 
     /// Products of all small sizes, with gaps between rows, transposed `A` and accumulation.
     fn check(name: &str, matmul: impl Fn(MatMul<f64>)) {
-        for (m, n, k) in [(1, 1, 1), (2, 7, 3), (13, 33, 5), (12, 64, 1), (29, 71, 17), (6, 16, 0)]
+        for (m, n, k) in
+            [(1, 1, 1), (2, 7, 3), (13, 33, 5), (12, 64, 1), (29, 71, 17), (6, 16, 0), (1, 83, 19)]
         {
             for transposed in [false, true] {
                 for accumulate in [false, true] {

@@ -10,6 +10,9 @@ use crate::cpu::simd::Vector;
 use crate::cpu::view::{FlexTensor, Output, Ptr, Storage, View};
 use crate::pointwise::{load, store};
 
+/// Up to so many sequences the weights are read once per step, wherever they stand.
+const FEW_ROWS: usize = 2;
+
 /// The result, and gates and cells of every step if `keep`.
 pub(super) fn forward<S: Storage + Tables>(
     sizes: Sizes,
@@ -23,8 +26,12 @@ pub(super) fn forward<S: Storage + Tables>(
     let w_h = &S::storage(&inputs.weight_hidden)[..d_hidden * n_gates];
     let mut stacked = [w_x, w_h].concat();
     let stacked_ptr = Ptr(stacked.as_mut_ptr());
-    let weight = unsafe { Packed::new(stacked_ptr, d_in + d_hidden, n_gates, n_gates, 1) };
-    drop(stacked);
+    let k = d_in + d_hidden;
+    let weight = if batch <= FEW_ROWS {
+        Packed::in_place(stacked_ptr, k, n_gates)
+    } else {
+        unsafe { Packed::new(stacked_ptr, k, n_gates, n_gates, 1) }
+    };
     let mut out = Output::<S>::new(batch * sizes.out_row());
     let mut gates = Output::<S>::new(if keep { batch * time * n_gates } else { 0 });
     let mut cells = Output::<S>::new(if keep { batch * time * d_hidden } else { 0 });
