@@ -143,7 +143,7 @@ class Forecaster:
     @property
     def floor(self):
         if self.task == "rollout":
-            return ROLLOUT_FLOOR
+            return None if self.model == "lstm" else ROLLOUT_FLOOR
         return LSTM_FLOOR if self.model == "lstm" else FLOOR
 
     @property
