@@ -512,7 +512,7 @@ fn inspecting_something_else_than_a_run_with_attention() {
     let finished = sandbox.regard("inspect lstm");
     assert_refused(
         &finished,
-        "lstm: it has no score matrices to inspect; give a run of a model with attention blocks",
+        "lstm: lstm has no scores of a window for itself; give a run of easy or softmax attention",
     );
     assert!(!sandbox.path("lstm/inspect.html").exists());
 }
