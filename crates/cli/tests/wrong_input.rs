@@ -144,7 +144,7 @@ fn an_unknown_key_of_set() {
         &sandbox(),
         "train lorenz --set data.n_step=3",
         "--set data.n_step=3: unknown key \"data.n_step\" (did you mean \"n_steps\"?); known: \
-         source, n_series, n_steps, dt, burn_in, seed, sigma, rho, beta, test",
+         source, n_series, n_steps, dt, substeps, burn_in, seed, test, sigma, rho, beta",
     );
 }
 
