@@ -6,6 +6,7 @@
 use burn::tensor::Device;
 use rayon::prelude::*;
 use regard_data::normalize::Normalization;
+use regard_data::simulate::ShearFlow;
 use regard_data::{Series, SeriesSet};
 use regard_nn::model::{ForecastShape, Model};
 
@@ -25,6 +26,7 @@ use crate::observer::Observer;
 use crate::precision::{Precision, tensor};
 use crate::report::{ErrorAt, ErrorGrowth, LongRun, ScoreRow, VptRow};
 use crate::run_config::EvaluateConfig;
+use crate::shear_flow::profile_errors;
 
 /// Windows per forward pass.
 const BATCH: usize = 256;
@@ -64,6 +66,8 @@ pub(crate) struct Scorer<'a> {
     states: StateSpace,
     /// Mean one-step change of each variable over the training part, normalised.
     naive: Vec<f64>,
+    /// Where the data are amplitudes of a shear flow, the flow: its velocity profiles are scored.
+    pub(crate) shear_flow: Option<ShearFlow>,
 }
 
 impl Starts {
@@ -124,7 +128,8 @@ impl<'a> Scorer<'a> {
         let naive = naive_error(&all(&train.set), channels, 1);
         let rms =
             rms_state(test.truth().series.iter().map(|s| s.values.as_slice()), test.set.channels());
-        Self { test, normalization, scale, starts, rms, states, naive }
+        let shear_flow = None;
+        Self { test, normalization, scale, starts, rms, states, naive, shear_flow }
     }
 
     /// True rows after every start.
@@ -290,17 +295,27 @@ impl Scorer<'_> {
         };
         let mut mases = Vec::new();
         let mut smapes = Vec::new();
-        for (pred, truth) in pred.iter().zip(truths) {
-            mases.extend(mase(pred, truth, &self.naive));
-            let [pred, truth] = [pred, truth].map(|x| self.normalization.phys_from_norm(x));
-            smapes.extend(smape_percent(&pred, &truth, channels).into_iter().map(Some));
+        let phys = |rows: &[&[f64]]| -> Vec<Vec<f64>> {
+            rows.iter().map(|x| self.normalization.phys_from_norm(x)).collect()
+        };
+        let (phys_pred, phys_truth) = (phys(pred), phys(truths));
+        for i in 0..pred.len() {
+            mases.extend(mase(pred[i], truths[i], &self.naive));
+            let smape = smape_percent(&phys_pred[i], &phys_truth[i], channels);
+            smapes.extend(smape.into_iter().map(Some));
         }
+        let [mean_profile_error, fluctuation_error] = self
+            .shear_flow
+            .as_ref()
+            .map_or([None; 2], |flow| profile_errors(flow, &phys_pred, &phys_truth));
         let divergence = self.states.divergence(pred);
         LongRun {
             divergence: divergence.is_finite().then_some(divergence),
             spectral_distance: known(spectral_distance(pred, truths, channels)),
             mase: known(mases),
             smape_percent: known(smapes),
+            mean_profile_error,
+            fluctuation_error,
             ..LongRun::default()
         }
     }

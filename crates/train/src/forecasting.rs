@@ -6,15 +6,24 @@ use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
 use regard_data::normalize::Normalization;
 use regard_data::simulate::SamplingConfig;
+use regard_data::simulate::agreement::{Against, Agreement};
 use regard_data::split::{Split, SplitConfig};
 use regard_data::window::{self, WindowIndex};
 use regard_data::{DataError, Series, SeriesSet, file};
 use regard_nn::model::ForecastShape;
 
 use crate::error::TrainError;
+use crate::metric::normalized_error::rms_state;
 use crate::precision::{Precision, tensor};
-use crate::report::{DataInfo, SplitInfo};
-use crate::run_config::{DataSource, NoiseConfig, RunConfig, TaskConfig, TestSeries};
+use crate::report::{Ceiling, DataInfo, SplitInfo};
+use crate::run_config::{DataConfig, DataSource, NoiseConfig, RunConfig, TaskConfig, TestSeries};
+
+/// States that the ceiling of the valid prediction time is a median over.
+const CEILING_STARTS: usize = 5;
+/// Rows that are looked ahead for it, at least.
+const CEILING_STEPS: usize = 4000;
+/// Error that ends a valid forecast there.
+const CEILING_THRESHOLD: f64 = 0.5;
 
 /// One part of the data in normalised units, with its windows.
 #[derive(Debug, Clone)]
@@ -119,7 +128,9 @@ impl Forecasting {
         let (train, validation) = (part(&train, ahead), part(&validation, ahead));
         let mut test = part(&test, config.task);
         test.truth = clean.map(|set| normalized(&set, &normalization));
+        let ceiling = ceiling(config, &test, &normalization);
         let info = DataInfo {
+            ceiling,
             source: source.description,
             columns: train.set.columns.clone(),
             dt: train.set.dt,
@@ -130,6 +141,44 @@ impl Forecasting {
         };
         Ok(Self { shape, train, validation, test, normalization, info })
     }
+}
+
+/// How long the truth agrees with other computations of itself, from states of the test part.
+fn ceiling(config: &RunConfig, test: &Part, normalization: &Normalization) -> Option<Ceiling> {
+    let Some(DataSource::Simulation(simulation, _)) = config.data.as_ref().map(DataConfig::source)
+    else {
+        return None;
+    };
+    // Without chaos nothing grows, and a signal that is a formula has no state to start from.
+    simulation.lyapunov_exponent().filter(|exponent| *exponent > 0.0)?;
+    let truth = test.truth();
+    let rms = rms_state(truth.series.iter().map(|s| s.values.as_slice()), truth.channels());
+    let difference = |a: &[f64], b: &[f64]| {
+        let terms = a.iter().zip(b).zip(&normalization.std);
+        terms.map(|((a, b), std)| ((a - b) / std).powi(2)).sum::<f64>().sqrt() / rms
+    };
+    let series = truth.series.first()?;
+    let max_steps = config.evaluate.steps.max(CEILING_STEPS);
+    let median = |against| {
+        let mut times: Vec<f64> = (0..CEILING_STARTS)
+            .map(|i| {
+                let row = series.row(i * (series.steps() - 1) / CEILING_STARTS);
+                let start = normalization.phys_from_norm(row);
+                let threshold = CEILING_THRESHOLD;
+                let agreement =
+                    Agreement { against, difference: &difference, threshold, max_steps };
+                simulation.agreement(&start, &agreement).unwrap_or(f64::INFINITY)
+            })
+            .collect();
+        times.sort_by(f64::total_cmp);
+        Some(times[CEILING_STARTS / 2]).filter(|t| t.is_finite())
+    };
+    Some(Ceiling {
+        threshold: CEILING_THRESHOLD,
+        half_step: median(Against::HalfStep),
+        single_precision: median(Against::SinglePrecision),
+        searched: max_steps as f64 * simulation.sampling().dt,
+    })
 }
 
 /// With series of its own to score, the fractions share the rest.

@@ -31,6 +31,7 @@ mod run_folder;
 mod run_report;
 pub mod runs;
 mod schedule;
+mod shear_flow;
 
 pub use closed_form::ClosedFormConfig;
 pub use compare::{Comparison, compare};

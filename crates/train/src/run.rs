@@ -267,8 +267,11 @@ fn scored(
     // rollouts.
     let shortest = data.test.set.lengths().into_iter().min().unwrap_or(0);
     let history = if history < shortest { history } else { data.shape.window };
-    let scorer =
+    let mut scorer =
         Scorer::new(&data.train, &data.test, &data.normalization, scale, history, config.evaluate);
+    if let Some(DataConfig::ShearFlow(data)) = &config.data {
+        scorer.shear_flow = Some(data.simulation.system.clone());
+    }
     observer.phase("scoring", None);
     let model = model.valid();
     let (mut scores, rollouts) = scorer.model(&model, data.shape, observer);

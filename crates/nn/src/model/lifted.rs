@@ -354,7 +354,7 @@ mod tests {
     fn gradients_reach_scores_values_and_input() {
         let lift = Lift::new(2, 2);
         let inputs = [normal([2, 1, 3], 1), normal([1, 6, 4], 2), normal([2, 3, 2], 3)];
-        let f = |[alpha, value, x]: [Tensor<3>; 3]| {
+        let f = |[alpha, value, x]: [Tensor<3>; 3]| -> Tensor<3> {
             let v = affine(lift.forward(x), value.squeeze_dim(0), None, Activation::Identity);
             mix(alpha, v.reshape([2, 3, 2, 2]).swap_dims(1, 2)).sum_dim(1).squeeze_dim(1)
         };

@@ -28,7 +28,7 @@ mod verdict;
 pub use json::ReportError;
 pub use rollout::{ErrorGrowth, PhasePortrait, RolloutExample, RolloutPlots, ValidUntil};
 pub use schema::{
-    DataInfo, EpochRow, ModelInfo, Report, RunInfo, ScoreMatrix, ScoreMeaning, SplitInfo,
+    Ceiling, DataInfo, EpochRow, ModelInfo, Report, RunInfo, ScoreMatrix, ScoreMeaning, SplitInfo,
     TrainingInfo,
 };
 pub use score::{ErrorAt, LongRun, RelativeL2, ScoreRow, VptRow};

@@ -60,12 +60,31 @@ pub struct DataInfo {
     pub dt: Option<f64>,
     /// Largest Lyapunov exponent, per unit of time.
     pub lyapunov_exponent: Option<f64>,
+    /// How long any forecast of a simulated system can be valid; `None` for other data.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ceiling: Option<Ceiling>,
     /// Fits the weights and the normalisation.
     pub train: SplitInfo,
     /// Chooses the weights.
     pub validation: SplitInfo,
     /// Gives the scores and is used for nothing else.
     pub test: SplitInfo,
+}
+
+/// Ceilings of the valid prediction time, computed from the system itself: medians over some states of
+/// the test part of the time until two computations of the truth differ by more than the threshold.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Ceiling {
+    /// Threshold on the relative error.
+    pub threshold: f64,
+    /// Against the same method with half the step, in the data's unit of time: how far the truth is the
+    /// system's. `None` beyond `searched`.
+    pub half_step: Option<f64>,
+    /// Against itself with every row rounded to single precision: how far a perfect forecaster gets that
+    /// hands its state on in f32. `None` beyond `searched`.
+    pub single_precision: Option<f64>,
+    /// Time until which was looked.
+    pub searched: f64,
 }
 
 /// Size of one part of the data.
@@ -175,6 +194,24 @@ impl DataInfo {
         // Without chaos there is no Lyapunov time.
         let exponent = self.lyapunov_exponent.filter(|exponent| *exponent > 0.0);
         TimeScale::from_known(self.dt, exponent)
+    }
+
+    /// The ceilings in words, in the unit of [`DataInfo::time_scale`].
+    #[must_use]
+    pub fn ceiling_note(&self) -> Option<String> {
+        let (ceiling, dt) = (self.ceiling?, self.dt?);
+        let time = |t: Option<f64>| {
+            let shown = self.time_from_steps(t.unwrap_or(ceiling.searched) / dt);
+            format!("{}{shown:.1}", if t.is_some() { "" } else { "more than " })
+        };
+        Some(format!(
+            "Ceiling at {}: the truth agrees with itself at half the integration step for {}, and with itself \
+             rounded to f32 at every row for {} {}.",
+            ceiling.threshold,
+            time(ceiling.half_step),
+            time(ceiling.single_precision),
+            self.time_scale().unit()
+        ))
     }
 
     /// Forecast time after `steps` steps, in the unit of [`DataInfo::time_scale`].

@@ -43,6 +43,7 @@ pub(super) fn lorenz() -> Report {
             columns,
             dt: Some(DT),
             lyapunov_exponent: Some(EXPONENT),
+            ceiling: None,
             train: SplitInfo { n_series: 20, n_steps: 20_000, n_windows: 19_360 },
             validation: SplitInfo { n_series: 5, n_steps: 5_000, n_windows: 4_840 },
             test: SplitInfo { n_series: 25, n_steps: 62_500, n_windows: 61_700 },

@@ -150,6 +150,9 @@ fn push_notes(out: &mut String, table: &ScoreTable, unit: &str, spread: &str) {
 }
 
 fn push_starts(out: &mut String, report: &Report) {
+    if let Some(note) = report.data.ceiling_note() {
+        push_note(out, &note);
+    }
     let starts = report.scores.iter().flat_map(|row| &row.vpt).map(|vpt| vpt.n).max();
     if let Some(starts) = starts {
         let windows = u64::try_from(report.data.test.n_windows).unwrap_or(u64::MAX);
