@@ -372,3 +372,104 @@ fn a_reader_that_goes_away_is_no_error() {
     let finished = TRAINED.finished(command.stdout(writer).output().unwrap());
     assert_eq!((finished.code, finished.stderr.as_str()), (Some(0), ""));
 }
+
+/// The last rows of a Lorenz trajectory as a CSV file, with some cells emptied.
+fn past(sandbox: &Sandbox, file: &str, rows: usize, empty: &[(usize, usize)]) {
+    let make = format!("data make lorenz --series 1 --steps {rows} --seed 7 --burn-in 100");
+    sandbox.regard(&format!("{make} --out {file}")).success();
+    let text = fs::read_to_string(sandbox.path(file)).unwrap();
+    let lines = text.lines().enumerate().map(|(row, line)| {
+        let mut cells: Vec<&str> = line.split(',').collect();
+        for (_, column) in empty.iter().filter(|(at, _)| at + 1 == row) {
+            cells[*column + 1] = "";
+        }
+        cells.join(",") + "\n"
+    });
+    let text: String = lines.collect();
+    fs::write(sandbox.path(file), text).unwrap();
+}
+
+fn forecast(sandbox: &Sandbox, arguments: &str) -> regard_data::SeriesSet {
+    sandbox.regard(&format!("predict {arguments} --horizon 12 --output one.npz")).success();
+    regard_data::file::read(&sandbox.path("one.npz"), &ReadOptions::default()).unwrap()
+}
+
+#[test]
+fn a_shorter_window_than_the_trained_one_is_an_option() {
+    let sandbox = Sandbox::new();
+    fs::write(sandbox.path("tiny.toml"), TINY).unwrap();
+    sandbox.regard("train tiny.toml --out done").success();
+    past(&sandbox, "past.csv", 8, &[]);
+    let whole = forecast(&sandbox, "done --input past.csv");
+    assert_eq!(forecast(&sandbox, "done --input past.csv --window 8"), whole);
+    let short = forecast(&sandbox, "done --input past.csv --window 6");
+    assert!(short.series[0].values.iter().all(|x| x.is_finite()));
+    assert_ne!(short, whole);
+    let refused =
+        sandbox.regard("predict done --input past.csv --window 9 --horizon 2 --output none.csv");
+    assert_eq!(refused.code, Some(2));
+    assert!(refused.stderr.contains("cannot be used for 9"), "{}", refused.stderr);
+}
+
+#[test]
+fn missing_values_in_the_past_are_told_to_the_model() {
+    let sandbox = Sandbox::new();
+    fs::write(sandbox.path("tiny.toml"), TINY).unwrap();
+    sandbox.regard("train tiny.toml --out done").success();
+    past(&sandbox, "whole.csv", 8, &[]);
+    // One value, and one row altogether.
+    past(&sandbox, "gaps.csv", 8, &[(2, 0), (4, 0), (4, 1), (4, 2)]);
+    let (whole, gaps) =
+        (forecast(&sandbox, "done --input whole.csv"), forecast(&sandbox, "done --input gaps.csv"));
+    assert_eq!(gaps.columns, whole.columns);
+    assert!(gaps.series[0].values.iter().all(|x| x.is_finite()));
+    assert_ne!(gaps, whole);
+    // The first forecast starts from the last row, which is there.
+    for (a, b) in gaps.series[0].row(0).iter().zip(whole.series[0].row(0)) {
+        assert!((a - b).abs() < 5.0, "{a} with gaps, {b} without");
+    }
+}
+
+#[test]
+fn several_runs_are_an_ensemble() {
+    let sandbox = Sandbox::new();
+    fs::write(sandbox.path("tiny.toml"), TINY).unwrap();
+    for seed in 0..3 {
+        sandbox.regard(&format!("train tiny.toml --seed {seed} --out seed{seed}")).success();
+    }
+    past(&sandbox, "past.csv", 8, &[]);
+    let members: Vec<_> =
+        (0..3).map(|i| forecast(&sandbox, &format!("seed{i} --input past.csv"))).collect();
+    let all = forecast(&sandbox, "seed0 seed1 seed2 --input past.csv");
+    let names = ["x", "x_lower", "x_upper", "y", "y_lower", "y_upper", "z", "z_lower", "z_upper"];
+    assert_eq!(all.columns, names);
+    for step in 0..12 {
+        for channel in 0..3 {
+            let at: Vec<f64> = members.iter().map(|m| m.series[0].row(step)[channel]).collect();
+            let row = &all.series[0].row(step)[3 * channel..3 * channel + 3];
+            let mean = at.iter().sum::<f64>() / 3.0;
+            assert!((row[0] - mean).abs() < 1e-9 * mean.abs().max(1.0), "{row:?} of {at:?}");
+            assert!(row[1] <= row[0] && row[0] <= row[2], "{row:?} of {at:?}");
+        }
+    }
+}
+
+#[test]
+fn the_closed_form_forecasts_for_longer_than_a_reservoir() {
+    let sandbox = Sandbox::new();
+    let keys = "--set data.n_series=5 --set data.test.n_series=2 --set evaluate.rollouts=4";
+    let printed = sandbox
+        .regard(&format!(
+            "train lorenz-lifted {keys} --set fit.optimizer.ridge=[1e-14,1e-10] --out done --json"
+        ))
+        .success();
+    let report: Value = serde_json::from_str(&printed).unwrap();
+    let text = report.to_string();
+    assert!(text.contains("\"device\":\"CPU"), "{text}");
+    let scores = report.pointer("/report/scores").or(report.pointer("/scores")).unwrap();
+    let model = &scores.as_array().unwrap()[0];
+    assert_eq!(model["name"], "lifted");
+    let vpt = model["vpt"].as_array().unwrap().iter().find(|v| v["threshold"] == 0.5).unwrap();
+    // A thousand steps are 9.06 Lyapunov times; a reservoir of a thousand nodes reaches about 10.
+    assert!(vpt["median"].as_f64().unwrap() > 8.0, "{vpt}");
+}

@@ -100,7 +100,8 @@ fn an_unknown_preset() {
         &sandbox(),
         "train lorens",
         "no preset and no file is called \"lorens\" (did you mean \"lorenz\"?); \
-         presets: lorenz, lorenz-direct, series",
+         presets: lorenz, lorenz-anchor, lorenz-direct, lorenz-lifted, lorenz-noise, reactor, \
+         reactor-lifted, series, shear-flow, shear-flow-lifted, sinusoids, sinusoids-lifted",
     );
 }
 
@@ -122,7 +123,7 @@ fn an_unknown_key_in_a_file() {
         "train typo.toml --data good.csv",
         "typo.toml: TOML parse error at line 2, column 1\n  |\n2 | epoch = 3\n  | ^^^^^\n\
          unknown field `epoch`, expected one of `epochs`, `batch_size`, `patience`, `clip_norm`, \
-         `optimizer`, `schedule` (did you mean \"epochs\"?)",
+         `input_noise`, `optimizer`, `schedule`, `rollout`, `finish` (did you mean \"epochs\"?)",
     );
 }
 
@@ -132,13 +133,13 @@ fn an_unknown_key_of_set() {
         &sandbox(),
         "train lorenz --set fit.epoch=3",
         "--set fit.epoch=3: unknown field `epoch`, expected one of `epochs`, `batch_size`, \
-         `patience`, `clip_norm`, `optimizer`, `schedule`\nin `fit` (did you mean \"epochs\"?)",
+         `patience`, `clip_norm`, `input_noise`, `optimizer`, `schedule`, `rollout`, `finish`\nin `fit` (did you mean \"epochs\"?)",
     );
     refuses(
         &sandbox(),
         "train lorenz --set fits.epochs=3",
-        "--set fits.epochs=3: unknown field `fits`, expected one of `title`, `seed`, `data`, \
-         `split`, `task`, `model`, `fit`, `evaluate`, `baselines` (did you mean \"fit\"?)",
+        "--set fits.epochs=3: unknown field `fits`, expected one of `title`, `seed`, `precision`, \
+         `data`, `noise`, `split`, `task`, `model`, `fit`, `evaluate`, `baselines` (did you mean \"fit\"?)",
     );
     refuses(
         &sandbox(),
@@ -166,7 +167,7 @@ fn a_set_that_is_no_assignment_or_of_another_type() {
 #[test]
 fn an_unknown_model() {
     let message = "no model is called \"softmx\" (did you mean \"softmax\"?); \
-                   models: easy, easy-left, softmax, lstm";
+                   models: easy, easy-left, softmax, lstm, lifted";
     refuses(&sandbox(), "train lorenz --mechanism softmx", message);
     refuses(&sandbox(), "compare lorenz --mechanisms easy,softmx", message);
 }
@@ -512,7 +513,7 @@ fn inspecting_something_else_than_a_run_with_attention() {
     let finished = sandbox.regard("inspect lstm");
     assert_refused(
         &finished,
-        "lstm: lstm has no scores of a window for itself; give a run of easy or softmax attention",
+        "lstm: it has no score matrices to inspect; give a run of a model with attention blocks",
     );
     assert!(!sandbox.path("lstm/inspect.html").exists());
 }

@@ -112,8 +112,10 @@ impl Forecasting {
             None => [train, validation, test],
             Some(noise) => {
                 let std = Normalization::fit(&train).std;
-                [(train, 0), (validation, 1), (test, 2)]
-                    .map(|(set, stream)| noise.observe(set, &std, stream))
+                let [train, validation] =
+                    [(train, 0), (validation, 1)].map(|(set, i)| noise.observe(set, &std, i));
+                let test = if noise.starts { noise.observe(test, &std, 2) } else { test };
+                [train, validation, test]
             }
         };
         let normalization = Normalization::fit(&train);

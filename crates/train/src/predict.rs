@@ -153,6 +153,10 @@ mod tests {
             .collect();
         let forecast = ensemble(&members);
         assert_eq!(forecast.columns, ["x", "x_lower", "x_upper"]);
-        assert_eq!(forecast.series[0].values, [10.0, 1.0, 19.0, 7.0, 7.0, 7.0]);
+        for (found, expected) in
+            forecast.series[0].values.iter().zip([10.0, 1.0, 19.0, 7.0, 7.0, 7.0])
+        {
+            assert!((found - expected).abs() < 1e-12, "{found} is not {expected}");
+        }
     }
 }

@@ -126,6 +126,13 @@ pub struct NoiseConfig {
     /// Seed of the noise.
     #[serde(default)]
     pub seed: u64,
+    /// Whether the rows that test forecasts start from have it, too.
+    #[serde(default = "yes")]
+    pub starts: bool,
+}
+
+fn yes() -> bool {
+    true
 }
 
 /// What is forecast from what.

@@ -68,7 +68,7 @@ fn line(row: &RowResult) -> String {
     let std = first.and_then(|s| s.climate_std_ratio.as_ref()).map_or("–".to_owned(), |ratios| {
         let low = ratios.iter().copied().fold(f64::INFINITY, f64::min);
         let high = ratios.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-        format!("{}–{}", figure(low), figure(high))
+        if low <= high { format!("{}–{}", figure(low), figure(high)) } else { "–".to_owned() }
     });
     let seeds = if row.is_baseline { "–".to_owned() } else { row.scores.len().to_string() };
     let label = if row.is_baseline { row.label.clone() } else { format!("**{}**", row.label) };
