@@ -284,7 +284,9 @@ impl Problem {
         }
         for head in value.chunks_exact_mut(m * n) {
             for (w, s) in head.chunks_exact_mut(n).zip(&self.scale) {
-                w.iter_mut().for_each(|w| *w /= s);
+                for w in w {
+                    *w /= s;
+                }
             }
         }
         Some((alpha, value))
@@ -314,9 +316,12 @@ impl Problem {
         for head in 0..self.heads {
             // The constant is that of the first head; its scores sum to what they sum to.
             let sum: f64 = alpha[..p].iter().sum();
-            for j in 0..n {
-                value.push(if head == 0 && sum.abs() > 1e-9 { weights[j] / sum } else { 0.0 });
-            }
+            let constants = weights[..n].iter();
+            value.extend(constants.map(
+                |w| {
+                    if head == 0 && sum.abs() > 1e-9 { w / sum } else { 0.0 }
+                },
+            ));
             value.extend_from_slice(
                 &weights[(1 + head * (m - 1)) * n..(1 + (head + 1) * (m - 1)) * n],
             );

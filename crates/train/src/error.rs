@@ -98,7 +98,7 @@ pub enum TrainError {
         /// The first one.
         first: PathBuf,
         /// How they differ.
-        source: DataError,
+        source: Box<DataError>,
     },
     /// No penalty made the regression solvable.
     #[error(

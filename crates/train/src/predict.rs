@@ -71,7 +71,7 @@ pub fn predict(runs: &[PathBuf], request: &PredictRequest) -> Result<Prediction,
         other.check_columns(&members[0].columns).map_err(|source| TrainError::Member {
             run: run.clone(),
             first: runs[0].clone(),
-            source,
+            source: Box::new(source),
         })?;
     }
     let forecast = match &members[..] {

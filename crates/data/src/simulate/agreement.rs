@@ -51,14 +51,16 @@ pub fn time<S: System>(
         (0..sampling.substeps).for_each(|_| stepper.step(&mut state));
         (0..other_substeps).for_each(|_| other_stepper.step(&mut other));
         if !half {
-            other.iter_mut().for_each(|x| *x = round(*x));
+            for x in &mut other {
+                *x = round(*x);
+            }
         }
         row.clear();
         other_row.clear();
         system.observe(&state, &mut row);
         system.observe(&other, &mut other_row);
         let difference = (agreement.difference)(&row, &other_row);
-        if !(difference <= agreement.threshold) {
+        if difference.is_nan() || difference > agreement.threshold {
             return Some(step as f64 * sampling.dt);
         }
     }

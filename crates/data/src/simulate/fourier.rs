@@ -141,10 +141,14 @@ impl Fourier {
     /// # Panics
     /// If `u` does not have `n` points.
     pub fn inverse(&self, u: &mut [Complex]) {
-        u.iter_mut().for_each(|u| *u = u.conjugate());
+        for u in &mut *u {
+            *u = u.conjugate();
+        }
         self.forward(u);
         let scale = 1.0 / u.len() as f64;
-        u.iter_mut().for_each(|u| *u = u.conjugate() * scale);
+        for u in u {
+            *u = u.conjugate() * scale;
+        }
     }
 }
 

@@ -128,7 +128,8 @@ mod tests {
     #[test]
     fn mirrored_states_have_mirrored_trajectories() {
         let state = run([3.0, -5.0, 17.0], 0.01, 1000);
-        assert_eq!(run([-3.0, 5.0, 17.0], 0.01, 1000), [-state[0], -state[1], state[2]]);
+        let mirrored = run([-3.0, 5.0, 17.0], 0.01, 1000);
+        assert_eq!(mirrored.to_vec(), [-state[0], -state[1], state[2]].to_vec());
     }
 
     #[test]

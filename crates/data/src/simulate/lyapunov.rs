@@ -47,8 +47,9 @@ pub fn exponents<S: System>(
     let mut tangents = vec![0.0; k * dimension];
     for (i, tangent) in tangents.chunks_exact_mut(dimension).enumerate() {
         // No two alike, none on an axis, so that every direction is met.
-        tangent.iter_mut().enumerate().for_each(|(j, v)| *v = ((i + 1) * (j + 1)) as f64);
-        tangent.iter_mut().for_each(|v| *v = v.sin());
+        for (j, v) in tangent.iter_mut().enumerate() {
+            *v = (((i + 1) * (j + 1)) as f64).sin();
+        }
     }
     orthonormalize(&mut tangents, dimension);
     let mut growth = vec![0.0; k];
@@ -83,7 +84,9 @@ pub fn map_exponent(
     let mut x = start.to_vec();
     let mut offset: Vec<f64> = (0..x.len()).map(|i| (i as f64 + 1.0).sin()).collect();
     let size = norm(&offset);
-    offset.iter_mut().for_each(|v| *v *= separation / size);
+    for v in &mut offset {
+        *v *= separation / size;
+    }
     let mut growth = 0.0;
     for step in 0..warm_up + steps {
         let neighbour: Vec<f64> = x.iter().zip(&offset).map(|(x, v)| x + v).collect();
@@ -115,10 +118,14 @@ fn orthonormalize(vectors: &mut [f64], dimension: usize) -> Vec<f64> {
         let vector = &mut rest[..dimension];
         for unit in done.chunks_exact(dimension) {
             let along: f64 = vector.iter().zip(unit).map(|(a, b)| a * b).sum();
-            vector.iter_mut().zip(unit).for_each(|(a, b)| *a -= along * b);
+            for (a, b) in vector.iter_mut().zip(unit) {
+                *a -= along * b;
+            }
         }
         let length = norm(vector);
-        vector.iter_mut().for_each(|a| *a /= length);
+        for a in &mut *vector {
+            *a /= length;
+        }
         lengths.push(length);
     }
     lengths

@@ -60,10 +60,10 @@ impl<O: Ode> Radau<O> {
             for (stage, slope) in stages.zip(self.slopes.chunks_exact_mut(n)) {
                 self.ode.derivative(stage, slope);
             }
-            for i in 0..3 {
-                for v in 0..n {
-                    let slope: f64 = (0..3).map(|j| a[i][j] * self.slopes[j * n + v]).sum();
-                    self.rhs[i * n + v] = x[v] + self.h * slope - self.stages[i * n + v];
+            for (i, a) in a.iter().enumerate() {
+                for (v, x) in x.iter().enumerate() {
+                    let slope: f64 = (0..3).map(|j| a[j] * self.slopes[j * n + v]).sum();
+                    self.rhs[i * n + v] = x + self.h * slope - self.stages[i * n + v];
                 }
             }
             self.linearize(n, &a);
@@ -88,8 +88,8 @@ impl<O: Ode> Radau<O> {
                 unit[v] = 1.0;
                 self.ode.tangent(&self.stages[j * n..(j + 1) * n], &unit, &mut column);
                 unit[v] = 0.0;
-                for w in 0..n {
-                    self.jacobians[(j * n + w) * n + v] = column[w];
+                for (w, slope) in column.iter().enumerate() {
+                    self.jacobians[(j * n + w) * n + v] = *slope;
                 }
             }
         }

@@ -156,7 +156,7 @@ mod tests {
 
     #[test]
     fn the_steady_state_stays() {
-        assert_eq!(run(1.9, [0.0; 5], 1.0), [0.0; 5]);
+        assert_eq!(run(1.9, [0.0; 5], 1.0).to_vec(), vec![0.0; 5]);
     }
 
     #[test]

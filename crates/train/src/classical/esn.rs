@@ -268,7 +268,9 @@ impl Reservoir {
             if norm == 0.0 {
                 return 0.0;
             }
-            y.iter_mut().for_each(|y| *y /= norm);
+            for y in &mut y {
+                *y /= norm;
+            }
             x = y;
             if 2 * step >= POWER_STEPS {
                 growth += norm.ln();

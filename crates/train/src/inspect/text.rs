@@ -1,5 +1,7 @@
 //! An inspection as tables for a terminal.
 
+use std::fmt::Write;
+
 use super::Inspection;
 
 /// Eigenvalues of a head that are named.
@@ -21,7 +23,8 @@ pub fn table(inspection: &Inspection) -> String {
                 Some(gain) if i == 0 => format!("{gain:10.3}"),
                 _ => format!("{:>10}", "–"),
             };
-            out += &format!(
+            let _ = write!(
+                out,
                 "{:5}  {:4}  {:<6} {:6.3}  {second:6.3}  {:9.2}  {:8.2}  {:5.1}  {:6.0} %  {gain}\n",
                 head.layer + 1,
                 head.head + 1,
@@ -35,13 +38,14 @@ pub fn table(inspection: &Inspection) -> String {
         }
     }
     for (name, trained, fresh) in means(inspection) {
-        out += &format!(
+        let _ = write!(
+            out,
             "\nmean effective rank of {name}: {trained:.2} of {window}, at the start {fresh:.2}\n"
         );
     }
     let unit = if inspection.dt.is_some() { "unit of time" } else { "step" };
     if heads.iter().any(|head| !head.eigenvalues.is_empty()) {
-        out += &format!("\nlargest eigenvalues, |λ| at cycles per {unit}\n");
+        let _ = write!(out, "\nlargest eigenvalues, |λ| at cycles per {unit}\n");
         for head in heads {
             let named: Vec<String> = head
                 .eigenvalues
@@ -49,7 +53,8 @@ pub fn table(inspection: &Inspection) -> String {
                 .take(NAMED)
                 .map(|z| format!("{:.3} at {:.3}", z.modulus, z.frequency))
                 .collect();
-            out += &format!("{:5}  {:4}  {}\n", head.layer + 1, head.head + 1, named.join("   "));
+            let _ =
+                write!(out, "{:5}  {:4}  {}\n", head.layer + 1, head.head + 1, named.join("   "));
         }
     }
     let peaks: Vec<String> = inspection

@@ -66,6 +66,7 @@ const SYSTEMS: [&str; 3] = ["lorenz", "shear-flow", "reactor"];
 fn claims(results: &Results) -> Vec<Claim> {
     vec![
         no_queries_needed(results),
+        compression(results),
         better(results),
         robust(results),
         cheaper(results),

@@ -69,6 +69,7 @@ pub enum TimeMatrix {
 
 /// The matrices themselves, in the form in which they are multiplied.
 #[derive(Debug, Clone)]
+#[expect(clippy::large_enum_variant, reason = "one per forward pass; a box would buy nothing")]
 pub(crate) enum Weights {
     /// `[heads, rows, cols]`, zero outside the reach.
     Whole { matrix: Tensor<3>, reach: Reach },
