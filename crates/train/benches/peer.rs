@@ -196,7 +196,6 @@ impl EncoderStep {
             d_ff,
             n_layers: 4,
             activation: Activation::Gelu,
-            time_maps: TimeMatrix::default(),
             mechanism: MechanismConfig::Softmax(SoftmaxConfig { n_heads, causal: false }),
         };
         let model = Some(config.init(time, &device).expect("the sizes are valid"));

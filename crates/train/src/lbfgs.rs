@@ -93,7 +93,9 @@ fn two_loops(gradient: &[f64], pairs: &VecDeque<(Vec<f64>, Vec<f64>)>) -> Vec<f6
     }
     if let Some((s, y)) = pairs.back() {
         let gamma = dot(s, y) / dot(y, y);
-        q.iter_mut().for_each(|x| *x *= gamma);
+        for x in &mut q {
+            *x *= gamma;
+        }
     }
     for ((s, y), share) in pairs.iter().zip(shares.iter().rev()) {
         let back = dot(y, &q) / dot(s, y);

@@ -270,7 +270,7 @@ fn scored(
     let mut scorer =
         Scorer::new(&data.train, &data.test, &data.normalization, scale, history, config.evaluate);
     if let Some(DataConfig::ShearFlow(data)) = &config.data {
-        scorer.shear_flow = Some(data.simulation.system.clone());
+        scorer.shear_flow = Some(data.simulation.system);
     }
     observer.phase("scoring", None);
     let model = model.valid();

@@ -219,7 +219,7 @@ pub(crate) struct ShearFlowArgs {
     length_z: f64,
 }
 
-/// Simulate a boiling-water reactor in five equations: columns from log_power to void_rate.
+/// Simulate a boiling-water reactor in five equations: power as ln(1 + n) first.
 #[derive(Args, Debug)]
 #[command(after_help = REACTOR_EXAMPLES, allow_negative_numbers = true)]
 #[command(mut_args = with_defaults::<Reactor>)]

@@ -158,7 +158,8 @@ fn figures() {
     let mut out = std::io::stdout().lock();
     let values = Anchor::new(0).test;
     let started = std::time::Instant::now();
-    let rows = super::baselines(&Default::default(), &[SeriesView::new(&values, CHANNELS)]);
+    let rows =
+        super::baselines(&super::BaselinesConfig::default(), &[SeriesView::new(&values, CHANNELS)]);
     assert!(rows.iter().all(|row| row.method.is_ok()));
     writeln!(out, "all baselines, {} rows: {:?}", values.len() / 3, started.elapsed()).unwrap();
     for seed in 0..6 {

@@ -23,9 +23,9 @@ pub fn table(inspection: &Inspection) -> String {
                 Some(gain) if i == 0 => format!("{gain:10.3}"),
                 _ => format!("{:>10}", "–"),
             };
-            let _ = write!(
+            let _ = writeln!(
                 out,
-                "{:5}  {:4}  {:<6} {:6.3}  {second:6.3}  {:9.2}  {:8.2}  {:5.1}  {:6.0} %  {gain}\n",
+                "{:5}  {:4}  {:<6} {:6.3}  {second:6.3}  {:9.2}  {:8.2}  {:5.1}  {:6.0} %  {gain}",
                 head.layer + 1,
                 head.head + 1,
                 matrix.name,
@@ -38,14 +38,14 @@ pub fn table(inspection: &Inspection) -> String {
         }
     }
     for (name, trained, fresh) in means(inspection) {
-        let _ = write!(
+        let _ = writeln!(
             out,
-            "\nmean effective rank of {name}: {trained:.2} of {window}, at the start {fresh:.2}\n"
+            "\nmean effective rank of {name}: {trained:.2} of {window}, at the start {fresh:.2}"
         );
     }
     let unit = if inspection.dt.is_some() { "unit of time" } else { "step" };
     if heads.iter().any(|head| !head.eigenvalues.is_empty()) {
-        let _ = write!(out, "\nlargest eigenvalues, |λ| at cycles per {unit}\n");
+        let _ = writeln!(out, "\nlargest eigenvalues, |λ| at cycles per {unit}");
         for head in heads {
             let named: Vec<String> = head
                 .eigenvalues
@@ -54,7 +54,7 @@ pub fn table(inspection: &Inspection) -> String {
                 .map(|z| format!("{:.3} at {:.3}", z.modulus, z.frequency))
                 .collect();
             let _ =
-                write!(out, "{:5}  {:4}  {}\n", head.layer + 1, head.head + 1, named.join("   "));
+                writeln!(out, "{:5}  {:4}  {}", head.layer + 1, head.head + 1, named.join("   "));
         }
     }
     let peaks: Vec<String> = inspection
@@ -63,8 +63,10 @@ pub fn table(inspection: &Inspection) -> String {
         .map(|p| format!("{:.3} ({:.0} %)", p.frequency, 100.0 * p.share))
         .collect();
     let peaks = if peaks.is_empty() { "none".to_owned() } else { peaks.join(", ") };
-    out +=
-        &format!("\nfrequencies of the test series, cycles per {unit} (share of power): {peaks}\n");
+    let _ = writeln!(
+        out,
+        "\nfrequencies of the test series, cycles per {unit} (share of power): {peaks}"
+    );
     out
 }
 

@@ -123,8 +123,8 @@ mod tests {
 
     #[test]
     fn values_that_are_not_finite_are_infinitely_wrong() {
-        assert_eq!(crps(&[1.0, f64::NAN], 1.0), f64::INFINITY);
-        assert_eq!(fair_crps(&[1.0, f64::INFINITY], 1.0), f64::INFINITY);
+        assert!(crps(&[1.0, f64::NAN], 1.0).is_infinite());
+        assert!(fair_crps(&[1.0, f64::INFINITY], 1.0).is_infinite());
     }
 
     #[test]
@@ -134,6 +134,6 @@ mod tests {
         assert!((low - 5.0).abs() < 1e-12 && (high - 95.0).abs() < 1e-12);
         assert_eq!(central_interval(&members, 0.0), (50.0, 50.0));
         assert!(central_interval(&[], 0.5).0.is_nan());
-        assert_eq!(coverage(&[(0.0, 1.0), (0.0, 1.0)], &[0.5, 1.5]), 0.5);
+        assert!((coverage(&[(0.0, 1.0), (0.0, 1.0)], &[0.5, 1.5]) - 0.5).abs() < 1e-15);
     }
 }

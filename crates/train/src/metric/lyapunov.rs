@@ -53,7 +53,10 @@ pub fn largest_lyapunov_exponent(
     mut next: impl FnMut(&[f64]) -> Vec<f64>,
 ) -> Option<f64> {
     let LyapunovConfig { separation, interval, transient, rescalings } = config;
-    assert!(!window.is_empty() && window.len() % channels == 0, "whole rows of {channels} values");
+    assert!(
+        !window.is_empty() && window.len().is_multiple_of(channels),
+        "whole rows of {channels} values"
+    );
     assert!(separation > 0.0 && interval > 0 && rescalings > 0, "{config:?} measures nothing");
     let mut advance = |window: &mut Vec<f64>| {
         for _ in 0..interval {

@@ -11,7 +11,7 @@
 //! divergence above zero, too, that falls with their length: compare with that of another part of the
 //! truth.
 //!
-//! Source: Koppe, Toutounji, Kirsch, Lis and Durstewitz 2019, PLoS Computational Biology
+//! Source: Koppe, Toutounji, Kirsch, Lis and Durstewitz 2019, `PLoS` Computational Biology
 //! 15:e1007263, doi 10.1371/journal.pcbi.1007263. Differs: at most three axes, so that boxes are not
 //! empty.
 

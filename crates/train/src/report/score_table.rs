@@ -29,8 +29,11 @@ pub(super) enum Metric {
     LongRun(usize),
 }
 
+/// One statistic of whole free runs.
+type OfLongRun = fn(&LongRun) -> Option<f64>;
+
 /// Heading, value, and whether less is better, of each statistic of whole free runs.
-const LONG_RUN: [(&str, fn(&LongRun) -> Option<f64>, bool); 7] = [
+const LONG_RUN: [(&str, OfLongRun, bool); 7] = [
     ("KL / nats", |l| l.divergence, true),
     ("spectra", |l| l.spectral_distance, true),
     ("λ₁ of the map", |l| l.lyapunov_exponent, false),

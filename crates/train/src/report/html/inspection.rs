@@ -1,5 +1,7 @@
 //! The page of an inspection: decay of singular values, eigenvalues in the complex plane, figures.
 
+use std::fmt::Write;
+
 use super::super::format::{MISSING, Notation};
 use super::super::markup::Markup;
 use super::super::plot;
@@ -32,7 +34,7 @@ fn header(out: &mut Markup, inspection: &Inspection, title: &str) {
         out.leaf("h1", &[], title);
         let mut line = format!("{} · window {}", inspection.mechanism, inspection.window);
         if inspection.n_windows > 0 {
-            line += &format!(" · means over {} test windows", inspection.n_windows);
+            let _ = write!(line, " · means over {} test windows", inspection.n_windows);
         }
         out.leaf("p", &[("class", &"byline")], line);
         for (name, trained, fresh) in means(inspection) {
@@ -114,7 +116,9 @@ fn figures(out: &mut Markup, inspection: &Inspection) {
         out.element("table", &[("class", &"splits")], |out| {
             out.element("thead", &[], |out| {
                 out.element("tr", &[], |out| {
-                    names.iter().for_each(|name| out.leaf("th", &[("scope", &"col")], name));
+                    for name in &names {
+                        out.leaf("th", &[("scope", &"col")], name);
+                    }
                 });
             });
             out.element("tbody", &[], |out| {
@@ -135,7 +139,9 @@ fn figures(out: &mut Markup, inspection: &Inspection) {
                             let place = format!("{}.{}", head.layer + 1, head.head + 1);
                             out.leaf("th", &[("scope", &"row")], place);
                             out.leaf("td", &[("class", &"words")], matrix.name);
-                            cells.iter().for_each(|cell| out.leaf("td", &[], cell));
+                            for cell in &cells {
+                                out.leaf("td", &[], cell);
+                            }
                         });
                     }
                 }
