@@ -104,7 +104,7 @@ proptest! {
 fn lorenz(n_series: usize, n_steps: usize) -> SeriesSet {
     let sampling = SamplingConfig { n_series, n_steps, ..Lorenz::SAMPLING };
     let simulation = Simulation::<Lorenz> { sampling, ..Simulation::default() };
-    simulation.simulate().unwrap().set
+    simulation.simulate().expect("the parameters are valid").set
 }
 
 #[test]

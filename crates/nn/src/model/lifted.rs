@@ -333,7 +333,8 @@ mod tests {
             ((0..6).map(f64::from).collect(), (0..24).map(|i| f64::from(i) / 7.0).collect());
         let model = model.with_values(alpha.clone(), value.clone());
         let rows = [[0.3, -0.2], [0.9, 0.4], [-0.5, 0.1]];
-        let x = Tensor::<3>::from_data([rows.map(|r| r.map(|v| v as f32))], &Device::default());
+        let x =
+            Tensor::<3>::from_data(TensorData::from([rows]).convert::<f32>(), &Device::default());
         let found: Vec<f64> = model.forward(x).try_into_vec_as::<f64>().unwrap();
         for (j, found) in found.iter().enumerate() {
             let mut expected = 0.0;

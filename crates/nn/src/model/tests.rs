@@ -13,7 +13,7 @@ fn easy(n_heads: usize, form: EasyForm) -> MechanismConfig {
 
 /// Two heads, another kind of `α`, a gate of this rank.
 fn easy_of(alpha: TimeMatrix, gate_rank: usize) -> MechanismConfig {
-    MechanismConfig::Easy(EasyConfig { alpha, gate_rank, ..EasyConfig::new(2) })
+    MechanismConfig::Easy(EasyConfig { gate_rank, alpha, ..EasyConfig::new(2) })
 }
 
 fn softmax(n_heads: usize) -> MechanismConfig {
@@ -226,7 +226,9 @@ fn values_that_are_missing_do_not_matter() {
         // The whole rows 0 and 5 of the first window, one value of the second.
         let missing = [0, 1, 2, 15, 16, 17, 40];
         let mut junk = to_f64(&x);
-        missing.iter().for_each(|&i| junk[i] = f64::NAN);
+        for &i in &missing {
+            junk[i] = f64::NAN;
+        }
         let [a, b] = [x, from_f64(junk, [2, 12, 3])]
             .map(|x| model.forward_observed(x, all_but(2, &missing)));
         assert_close(&b, &a, 0.0);

@@ -213,7 +213,7 @@ fn parameters_and_work_follow_the_formulas() {
     assert_eq!(config.n_parameters(6, 5), 3 * 25 + 36 + 72);
     assert_eq!(config.multiply_adds(6, 5), 5 * 36 + 25 * 6 + 480);
     for (gate_rank, alpha) in kinds().into_iter().map(|alpha| (0, alpha)) {
-        let config = EasyConfig { alpha, gate_rank, ..EasyConfig::new(3) };
+        let config = EasyConfig { gate_rank, alpha, ..EasyConfig::new(3) };
         assert_eq!(module(&config).num_params(), config.n_parameters(6, 5), "{alpha:?}");
     }
     assert_eq!(module(&config).num_params(), config.n_parameters(6, 5));
