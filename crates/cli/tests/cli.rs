@@ -452,6 +452,17 @@ fn several_runs_are_an_ensemble() {
             assert!(row[1] <= row[0] && row[0] <= row[2], "{row:?} of {at:?}");
         }
     }
+    let printed = sandbox.regard("evaluate seed0 seed1 seed2").success();
+    assert!(printed.starts_with("3 members · 3 starts · Lorenz-63"), "{printed}");
+    let json = sandbox.regard("evaluate seed0 seed1 seed2 --json").success();
+    let report: Value = serde_json::from_str(&json).unwrap();
+    for at in report["at"].as_array().unwrap() {
+        let number = |key: &str| at[key].as_f64().unwrap();
+        // A sample of three says less about its law than it says about itself.
+        assert!(0.0 < number("fair_crps") && number("fair_crps") <= number("crps"), "{at}");
+        assert!((0.0..=1.0).contains(&number("coverage")), "{at}");
+    }
+    assert_eq!(report["member_valid_times"].as_array().unwrap().len(), 3);
 }
 
 #[test]

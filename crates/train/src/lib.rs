@@ -9,6 +9,7 @@ mod checkpoint;
 pub mod classical;
 mod closed_form;
 mod compare;
+mod ensemble;
 mod error;
 mod evaluate;
 mod fit;
@@ -35,6 +36,7 @@ mod shear_flow;
 
 pub use closed_form::ClosedFormConfig;
 pub use compare::{Comparison, compare};
+pub use ensemble::{EnsembleAt, EnsembleReport, evaluate_ensemble};
 pub use error::TrainError;
 pub use fit::{FinishConfig, FitConfig, RolloutConfig};
 pub use observer::{Observer, Silent};

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use clap::Args;
+use regard_train::evaluate_ensemble;
 use regard_train::report::{Report, text};
 use serde::Serialize;
 
@@ -16,14 +17,17 @@ const EXAMPLES: &str = "\
 Examples:
   regard evaluate runs/lorenz
   regard evaluate runs/lorenz --data other.csv       every row of the file is test data
+  regard evaluate runs/seed0 runs/seed1 runs/seed2   CRPS and coverage of the ensemble
   regard evaluate runs/lorenz --json | jq .report.scores";
 
-/// Score a trained model on its test split or on other data.
+/// Score a trained model on its test split or on other data; several runs as an ensemble.
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct EvaluateArgs {
-    /// Folder written by `regard train`.
-    run: PathBuf,
+    /// Folders written by `regard train`; several are scored as an ensemble, on the test split of the
+    /// first.
+    #[arg(required = true, value_name = "RUN")]
+    runs: Vec<PathBuf>,
     /// Score on this file instead of the test split of the run.
     #[arg(long, value_name = "FILE")]
     data: Option<PathBuf>,
@@ -44,11 +48,21 @@ struct Document<'a> {
 pub(crate) fn run(args: &EvaluateArgs, out: &mut impl Write) -> Result<Verdict> {
     // Nothing to save: Ctrl-C ends the process as usual.
     let mut progress = Progress::new(StopFlag::default());
-    let report = regard_train::evaluate(&args.run, args.data.as_deref(), &mut progress)?;
+    let [run] = &args.runs[..] else {
+        let report = evaluate_ensemble(&args.runs, args.data.as_deref(), &mut progress)?;
+        drop(progress);
+        if args.json {
+            writeln!(out, "{}", serde_json::to_string(&report)?)?;
+        } else {
+            write!(out, "{}", report.text())?;
+        }
+        return Ok(Verdict::Good);
+    };
+    let report = regard_train::evaluate(run, args.data.as_deref(), &mut progress)?;
     drop(progress);
     if args.json {
         let beats_persistence = report.beats_persistence();
-        let document = Document { folder: &args.run, beats_persistence, report: &report };
+        let document = Document { folder: run, beats_persistence, report: &report };
         writeln!(out, "{}", serde_json::to_string(&document)?)?;
     } else {
         write!(out, "{}", text::table(&report))?;

@@ -219,15 +219,19 @@ impl LiftedForecaster {
     /// Itself, for windows of the length it was fitted to.
     ///
     /// # Errors
-    /// [`InvalidConfig::FixedWindow`] for another length: each row of the window has its own scores, which
+    /// [`InvalidConfig::Excluded`] for another length: each row of the window has its own scores, which
     /// make sense only together.
     pub fn resized(&self, window: usize) -> Result<Self, InvalidConfig> {
         let [_, _, trained] = self.alpha.dims();
         if window == trained {
             return Ok(self.clone());
         }
-        let remedy = "fit it again, which takes seconds";
-        Err(InvalidConfig::FixedWindow { part: "α", trained, wanted: window, remedy })
+        Err(InvalidConfig::Excluded {
+            name: "window",
+            value: window,
+            other: "a lifted model fitted to another length",
+            remedy: "fit it again, which takes seconds",
+        })
     }
 
     /// Number of heads.
@@ -370,6 +374,18 @@ mod tests {
         assert_eq!(config.multiply_adds(shape), 3 * (3 * 35 * 3 + 3 * 3));
         let model = config.init(shape, &[0.1; 3], &Device::default()).unwrap();
         assert_eq!(model.num_params(), config.n_parameters(shape));
+    }
+
+    #[test]
+    fn another_window_is_refused_with_the_remedy() {
+        let config = LiftedConfig { degree: 2, n_heads: None, readout: Readout::Direct };
+        let model = config.init(SHAPE, &[], &Device::default()).unwrap();
+        assert!(model.resized(3).is_ok());
+        assert_eq!(
+            model.resized(2).unwrap_err().to_string(),
+            "window = 2 does not go with a lifted model fitted to another length: \
+             fit it again, which takes seconds"
+        );
     }
 
     #[test]
