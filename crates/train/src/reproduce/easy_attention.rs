@@ -32,7 +32,7 @@ polynomials of each row, fitted in closed form.",
             name: "sinusoids",
             title: "Sum of three sinusoids",
             preset: "sinusoids",
-            quick: &["fit.epochs=4"],
+            quick: &["fit.epochs=20"],
             rows: &[EASY, SOFTMAX, LSTM, closed("sinusoids-lifted")],
         },
         Experiment {
