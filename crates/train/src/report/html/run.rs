@@ -124,6 +124,9 @@ fn scores(out: &mut Markup, report: &Report) {
     score_table(out, "Scores on the test split", &table, unit);
     footnotes(out, &table);
     out.leaf("p", &[("class", &"note")], notes::scores(report));
+    if let Some(note) = report.data.ceiling_note() {
+        out.leaf("p", &[("class", &"note")], note);
+    }
     let details = ScoreTable::of_run(report, detail_metrics(all(), &report.data));
     if !details.metrics.is_empty() {
         score_table(out, "By horizon and by variable", &details, unit);
