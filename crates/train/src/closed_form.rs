@@ -20,7 +20,7 @@ use regard_data::Series;
 use regard_nn::model::{Lift, LiftedForecaster, Model};
 use serde::{Deserialize, Serialize};
 
-use crate::checkpoint::Progress;
+use crate::checkpoint::{Checkpoint, Progress};
 use crate::classical::least_squares::LeastSquares;
 use crate::error::TrainError;
 use crate::evaluate::{Starts, model_rollouts};
@@ -28,6 +28,7 @@ use crate::fit::{Fitted, mean_loss};
 use crate::forecasting::Forecasting;
 use crate::metric::normalized_error::{normalized_error, rms_state};
 use crate::metric::valid_prediction_time::first_exceedance;
+use crate::model_file::{Parameters, parameters};
 use crate::observer::Observer;
 use crate::report::EpochRow;
 use crate::run_config::EvaluateConfig;
@@ -94,6 +95,15 @@ pub(crate) fn fit(
     let mut best: Option<(Score, f64, Model)> = None;
     for (i, &ridge) in config.ridge.iter().enumerate() {
         if observer.stop() {
+            // A checkpoint of the start, from which the same regression follows again.
+            let (values, moments) = (parameters(model), Parameters::new());
+            Checkpoint {
+                progress: Progress::default(),
+                model: values.clone(),
+                best: values,
+                moments,
+            }
+            .save(&folder.checkpoint())?;
             return Err(TrainError::Interrupted { folder: folder.path().to_owned() });
         }
         observer.advance(i as u64, None);
