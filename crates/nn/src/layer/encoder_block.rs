@@ -1,11 +1,11 @@
 //! A stack of post-norm encoder blocks around any attention mechanism.
 //!
 //! ```text
-//! y = LN_1(x + Attention(x))
-//! z = LN_2(y + W_2 act(W_1 y + b_1) + b_2)
+//! y = LN_1(x + dropout(Attention(x)))
+//! z = LN_2(y + dropout(W_2 act(W_1 y + b_1) + b_2))
 //! ```
 //!
-//! Source: Vaswani et al. 2017, §3.1 and §3.3, arXiv:1706.03762, without dropout. Feed-forward
+//! Source: Vaswani et al. 2017, §3.1 and §3.3, arXiv:1706.03762. Feed-forward
 //! weights and biases start as `U(±1/√fan_in)`, as in the easy-attention authors' code. Their
 //! softmax baseline feeds later blocks twice their input; this is the plain stack.
 
@@ -13,6 +13,7 @@ use burn::module::Module;
 use burn::tensor::{Bool, Device, Tensor};
 use regard_kernels::pointwise::Activation;
 
+use super::dropout;
 use crate::error::{InvalidConfig, positive};
 use crate::mechanism::{Attention, Mechanism, MechanismConfig};
 use crate::parameter::{Affine, AffineConfig, BiasInit, LayerNorm, WeightInit};
@@ -28,6 +29,8 @@ pub struct EncoderConfig {
     pub n_layers: usize,
     /// What stands between the two feed-forward maps.
     pub activation: Activation,
+    /// Share of what attention and feed-forward maps add that is left out in training.
+    pub dropout: f64,
     /// The attention of every block.
     pub mechanism: MechanismConfig,
 }
@@ -48,6 +51,8 @@ pub struct EncoderBlock {
     norm_feed_forward: LayerNorm,
     #[module(skip)]
     activation: Activation,
+    #[module(skip)]
+    dropout: f64,
 }
 
 impl EncoderConfig {
@@ -66,6 +71,7 @@ impl EncoderConfig {
                 contract: feed_forward(self.d_ff, self.d_model).init(device),
                 norm_feed_forward: LayerNorm::new(self.d_model, device),
                 activation: self.activation,
+                dropout: self.dropout,
             })
         };
         Ok(Encoder { blocks: (0..self.n_layers).map(block).collect::<Result<_, _>>()? })
@@ -149,9 +155,9 @@ impl EncoderBlock {
     #[must_use]
     pub fn forward(&self, x: Tensor<3>, blocked: Option<Tensor<2, Bool>>) -> Tensor<3> {
         let attended = self.mechanism.forward(x.clone(), blocked);
-        let y = self.norm_attention.residual(x, attended);
+        let y = self.norm_attention.residual(x, dropout(attended, self.dropout));
         let hidden = self.expand.forward(y.clone(), self.activation);
         let fed = self.contract.forward(hidden, Activation::Identity);
-        self.norm_feed_forward.residual(y, fed)
+        self.norm_feed_forward.residual(y, dropout(fed, self.dropout))
     }
 }

@@ -1,8 +1,10 @@
 //! What models are stacked from.
 
+mod dropout;
 mod encoder_block;
 mod time_space;
 
+pub use dropout::dropout;
 pub use encoder_block::{Encoder, EncoderBlock, EncoderConfig};
 pub use time_space::{
     TimeSpaceEmbedding, TimeSpaceEmbeddingConfig, TimeSpaceReadout, TimeSpaceReadoutConfig,

@@ -123,6 +123,7 @@ impl ForecasterConfig {
             d_ff: self.d_ff,
             n_layers: self.n_layers,
             activation: Activation::Relu,
+            dropout: 0.0,
             mechanism: self.mechanism.clone(),
         }
     }

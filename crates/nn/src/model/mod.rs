@@ -4,6 +4,7 @@
 //! units, `[batch, window, channels]` to `[batch, horizon, channels]`.
 
 pub mod baseline;
+pub mod classifier;
 mod forecaster;
 mod lifted;
 mod readout;

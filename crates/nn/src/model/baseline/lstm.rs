@@ -58,8 +58,9 @@ pub struct LstmState {
     layers: Vec<lstm::LstmState>,
 }
 
+/// One LSTM layer.
 #[derive(Module, Debug)]
-struct LstmLayer {
+pub(in crate::model) struct LstmLayer {
     /// `W_x`, `[d_in, 4 d_hidden]`.
     weight_input: Param<Tensor<2>>,
     /// `W_h`, `[d_hidden, 4 d_hidden]`.
@@ -92,7 +93,7 @@ impl LstmConfig {
         counts.into_iter().try_for_each(positive)?;
         let rule = self.readout.rule(shape.channels, increment_std)?;
         let widths = self.input_widths(shape.channels);
-        let layers = widths.map(|d_in| LstmLayer::new(d_in, self.d_hidden, device)).collect();
+        let layers = widths.map(|d_in| LstmLayer::new(d_in, self.d_hidden, 0.0, device)).collect();
         Ok(LstmForecaster {
             stack: LstmStack { layers },
             output: self.output(shape).init(device),
@@ -168,18 +169,26 @@ impl Recurrent for LstmStack {
 }
 
 impl LstmLayer {
-    fn new(d_in: usize, d_hidden: usize, device: &Device) -> Self {
+    /// Draws `W_x`, then `W_h`.
+    pub(in crate::model) fn new(
+        d_in: usize,
+        d_hidden: usize,
+        forget_bias: f64,
+        device: &Device,
+    ) -> Self {
         let gates = 4 * d_hidden;
+        let bias =
+            [0.0, forget_bias, 0.0, 0.0].map(|value| Tensor::full([d_hidden], value, device));
         Self {
             weight_input: uniform([d_in, gates], xavier_bound(d_in, gates), device),
             weight_hidden: uniform([d_hidden, gates], xavier_bound(d_hidden, gates), device),
-            bias_input: constant([gates], 0.0, device),
+            bias_input: Param::from_tensor(Tensor::cat(bias.to_vec(), 0)),
             bias_hidden: constant([gates], 0.0, device),
         }
     }
 
     /// The hidden states of all steps.
-    fn forward(&self, x: Tensor<3>) -> Tensor<3> {
+    pub(in crate::model) fn forward(&self, x: Tensor<3>) -> Tensor<3> {
         lstm::lstm(x, self.weight_input.val(), self.weight_hidden.val(), self.bias(), None)
     }
 

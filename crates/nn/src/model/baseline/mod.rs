@@ -2,4 +2,5 @@
 
 mod lstm;
 
+pub(super) use lstm::LstmLayer;
 pub use lstm::{LstmConfig, LstmForecaster, LstmStack, LstmState};

@@ -1,0 +1,207 @@
+//! A classifier with any attention mechanism, in encoder blocks or by itself.
+//!
+//! ```text
+//! e_t    = activation(x_t W_in + b_in) (+ p_t)
+//! h      = encoder blocks(e), or mechanism(e) alone
+//! logits = pool(h) W_out + b_out
+//! ```
+//!
+//! Source: the ends are those of Chevalier 2018, arXiv:1808.05578, and of its code (exponential
+//! linear unit, last row); blocks and the places of dropout (sums of embedding and position, what
+//! each sub-layer adds) are those of Vaswani et al. 2017, §5.4, arXiv:1706.03762. Positions are
+//! trained, one per step, and start as `U(±1/√d)`.
+
+use burn::module::{Module, Param};
+use burn::tensor::{Bool, Device, Tensor};
+use regard_kernels::pointwise::Activation;
+use serde::{Deserialize, Serialize};
+
+use super::head::{Head, HeadConfig};
+use super::input::{InputActivation, InputMap};
+use super::{ClassifyShape, Pooling};
+use crate::error::{InvalidConfig, positive, rate};
+use crate::layer::{Encoder, EncoderConfig, dropout};
+use crate::mechanism::{Attention, Mechanism, MechanismConfig};
+use crate::parameter::{fan_in_bound, uniform};
+
+/// Configuration of [`AttentionClassifier`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AttentionClassifierConfig {
+    /// Width of the rows between input and output.
+    pub d_model: usize,
+    /// What follows the first affine map.
+    #[serde(default)]
+    pub activation: InputActivation,
+    /// How a mechanism that does not see the order of rows is told.
+    #[serde(default)]
+    pub positions: Positions,
+    /// What stands around the mechanism.
+    pub block: BlockConfig,
+    /// The attention of every block.
+    pub mechanism: MechanismConfig,
+    /// How the rows become one.
+    #[serde(default)]
+    pub pooling: Pooling,
+    /// Dropout of the embedded input, and in encoder blocks of what each sub-layer adds.
+    #[serde(default)]
+    pub dropout: f64,
+}
+
+/// How the order of rows enters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Positions {
+    /// Not at all, or through the mechanism.
+    #[default]
+    None,
+    /// A trained row is added to each row of the input.
+    Learned,
+}
+
+/// What stands around the mechanism, chosen by the key `kind`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum BlockConfig {
+    /// Encoder blocks: residual sums, layer norms, feed-forward maps.
+    Encoder {
+        /// Width between the feed-forward maps.
+        d_ff: usize,
+        /// Number of blocks.
+        n_layers: usize,
+    },
+    /// Nothing: the mechanism alone, as for a recurrent one that is a stack by itself.
+    Bare {},
+}
+
+/// A classifier with any attention mechanism; build with [`AttentionClassifierConfig::init`].
+#[derive(Module, Debug)]
+pub struct AttentionClassifier {
+    input: InputMap,
+    /// `p`, `[time, d_model]`.
+    positions: Option<Param<Tensor<2>>>,
+    body: Body,
+    head: Head,
+    #[module(skip)]
+    dropout: f64,
+}
+
+#[derive(Module, Debug)]
+#[expect(clippy::large_enum_variant, reason = "one per model; a box would buy nothing")]
+enum Body {
+    Encoder(Encoder),
+    Bare(Mechanism),
+}
+
+impl AttentionClassifierConfig {
+    /// Checks the fields and draws input map, positions, blocks and output in this order.
+    ///
+    /// # Errors
+    /// [`InvalidConfig`] if a size is zero, `dropout` is not a rate, or the mechanism refuses its
+    /// own fields.
+    pub fn init(
+        &self,
+        shape: ClassifyShape,
+        device: &Device,
+    ) -> Result<AttentionClassifier, InvalidConfig> {
+        let ClassifyShape { time, channels, classes } = shape;
+        let counts = [
+            ("d_model", self.d_model),
+            ("time", time),
+            ("channels", channels),
+            ("classes", classes),
+        ];
+        counts.into_iter().try_for_each(positive)?;
+        rate(("dropout", self.dropout))?;
+        let d = self.d_model;
+        let learned = self.positions == Positions::Learned;
+        Ok(AttentionClassifier {
+            input: InputMap::new(channels, d, self.activation, device),
+            positions: learned.then(|| uniform([time, d], fan_in_bound(d), device)),
+            body: match self.encoder() {
+                Some(encoder) => Body::Encoder(encoder.init(time, device)?),
+                None => Body::Bare(self.mechanism.init(d, time, device)?),
+            },
+            head: self.head(classes).init(device),
+            dropout: self.dropout,
+        })
+    }
+
+    /// `(n + 1) d`, `p d` of learned positions, the blocks, `d` of attention pooling, `(d + 1) m`
+    /// for `n` channels, `p` steps and `m` classes.
+    #[must_use]
+    pub fn n_parameters(&self, shape: ClassifyShape) -> usize {
+        let ClassifyShape { time, channels, classes } = shape;
+        let positions = if self.positions == Positions::Learned { time * self.d_model } else { 0 };
+        let body = match self.encoder() {
+            Some(encoder) => encoder.n_parameters(time),
+            None => self.mechanism.n_parameters(self.d_model, time),
+        };
+        InputMap::config(channels, self.d_model).n_parameters()
+            + positions
+            + body
+            + self.head(classes).n_parameters()
+    }
+
+    /// `p n d`, the blocks, `d m`.
+    #[must_use]
+    pub fn multiply_adds(&self, shape: ClassifyShape) -> u64 {
+        let ClassifyShape { time, channels, classes } = shape;
+        let body = match self.encoder() {
+            Some(encoder) => encoder.multiply_adds(time),
+            None => self.mechanism.multiply_adds(self.d_model, time),
+        };
+        time as u64 * InputMap::config(channels, self.d_model).multiply_adds()
+            + body
+            + self.head(classes).multiply_adds()
+    }
+
+    fn encoder(&self) -> Option<EncoderConfig> {
+        let BlockConfig::Encoder { d_ff, n_layers } = self.block else { return None };
+        Some(EncoderConfig {
+            d_model: self.d_model,
+            d_ff,
+            n_layers,
+            activation: Activation::Relu,
+            dropout: self.dropout,
+            mechanism: self.mechanism.clone(),
+        })
+    }
+
+    fn head(&self, classes: usize) -> HeadConfig {
+        HeadConfig { d_in: self.d_model, classes, pooling: self.pooling }
+    }
+}
+
+impl AttentionClassifier {
+    /// The logits of every series.
+    ///
+    /// # Shapes
+    /// As [`Classifier::forward`](super::Classifier::forward), with zeros in padded rows.
+    ///
+    /// # Panics
+    /// As there.
+    #[must_use]
+    pub fn forward(&self, x: Tensor<3>, padding: Option<&Tensor<2, Bool>>) -> Tensor<2> {
+        let [_, time, _] = x.dims();
+        let mut e = self.input.forward(x);
+        if let Some(positions) = &self.positions {
+            e = e + positions.val().narrow(0, 0, time).unsqueeze_dim(0);
+        }
+        let e = dropout(e, self.dropout);
+        let h = match &self.body {
+            Body::Encoder(encoder) => encoder.forward(e, padding),
+            Body::Bare(mechanism) => mechanism.forward(e, padding.cloned()),
+        };
+        self.head.forward(h, padding)
+    }
+
+    /// The attention of every block, first block first.
+    #[must_use]
+    pub fn mechanisms(&self) -> Vec<&Mechanism> {
+        match &self.body {
+            Body::Encoder(encoder) => encoder.mechanisms().collect(),
+            Body::Bare(mechanism) => vec![mechanism],
+        }
+    }
+}

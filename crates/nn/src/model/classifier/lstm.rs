@@ -1,0 +1,147 @@
+//! A classifier of stacked LSTM layers.
+//!
+//! ```text
+//! e_t    = activation(x_t W_in + b_in), or x_t
+//! h      = LSTM_n(… LSTM_1(e))          dropout between two layers
+//! logits = pool(h) W_out + b_out
+//! ```
+//!
+//! Source: with a ReLU input map of the width of the layers, two of them, forget bias 1 and the
+//! last row it is the baseline of Chevalier 2018, arXiv:1808.05578, which has normal initial
+//! weights. Here they are Xavier-uniform, with two bias vectors per layer. Cost: one scan over the
+//! series per layer: see [`regard_kernels::recurrent`].
+
+use burn::module::Module;
+use burn::tensor::{Bool, Device, Tensor};
+use serde::{Deserialize, Serialize};
+
+use super::head::{Head, HeadConfig};
+use super::input::{InputActivation, InputMap};
+use super::{ClassifyShape, Pooling};
+use crate::error::{InvalidConfig, positive, rate};
+use crate::layer::dropout;
+use crate::model::baseline::LstmLayer;
+
+/// Configuration of [`LstmClassifier`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LstmClassifierConfig {
+    /// Width of the hidden state, `H`, and of the input map.
+    pub d_hidden: usize,
+    /// Number of layers.
+    pub n_layers: usize,
+    /// What follows the input map; without it, the first layer reads the channels.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub input: Option<InputActivation>,
+    /// Initial bias of the forget gates.
+    #[serde(default = "forget_bias")]
+    pub forget_bias: f64,
+    /// How the rows become one.
+    #[serde(default)]
+    pub pooling: Pooling,
+    /// Dropout between two layers.
+    #[serde(default)]
+    pub dropout: f64,
+}
+
+fn forget_bias() -> f64 {
+    1.0
+}
+
+/// A classifier of stacked LSTM layers; build with [`LstmClassifierConfig::init`].
+#[derive(Module, Debug)]
+pub struct LstmClassifier {
+    input: Option<InputMap>,
+    layers: Vec<LstmLayer>,
+    head: Head,
+    #[module(skip)]
+    dropout: f64,
+}
+
+impl LstmClassifierConfig {
+    /// Checks the fields and draws input map, layers and output in this order.
+    ///
+    /// # Errors
+    /// [`InvalidConfig`] if a size is zero or `dropout` is not a rate.
+    pub fn init(
+        &self,
+        shape: ClassifyShape,
+        device: &Device,
+    ) -> Result<LstmClassifier, InvalidConfig> {
+        let ClassifyShape { time, channels, classes } = shape;
+        let counts = [
+            ("d_hidden", self.d_hidden),
+            ("n_layers", self.n_layers),
+            ("time", time),
+            ("channels", channels),
+            ("classes", classes),
+        ];
+        counts.into_iter().try_for_each(positive)?;
+        rate(("dropout", self.dropout))?;
+        let h = self.d_hidden;
+        let input = self.input.map(|activation| InputMap::new(channels, h, activation, device));
+        let layer = |d_in| LstmLayer::new(d_in, h, self.forget_bias, device);
+        Ok(LstmClassifier {
+            input,
+            layers: self.input_widths(channels).map(layer).collect(),
+            head: self.head(classes).init(device),
+            dropout: self.dropout,
+        })
+    }
+
+    /// `(n + 1) H` of the input map, `4H (d_in + H + 2)` per layer, `H` of attention pooling,
+    /// `(H + 1) m` for `n` channels and `m` classes.
+    #[must_use]
+    pub fn n_parameters(&self, shape: ClassifyShape) -> usize {
+        let input = self
+            .input
+            .map_or(0, |_| InputMap::config(shape.channels, self.d_hidden).n_parameters());
+        let layer = |d_in| 4 * self.d_hidden * (d_in + self.d_hidden + 2);
+        input
+            + self.input_widths(shape.channels).map(layer).sum::<usize>()
+            + self.head(shape.classes).n_parameters()
+    }
+
+    /// `p (n H + Σ 4H (d_in + H)) + H m` for `p` steps.
+    #[must_use]
+    pub fn multiply_adds(&self, shape: ClassifyShape) -> u64 {
+        let input = self
+            .input
+            .map_or(0, |_| InputMap::config(shape.channels, self.d_hidden).multiply_adds());
+        let layer = |d_in| 4 * self.d_hidden * (d_in + self.d_hidden);
+        let layers = self.input_widths(shape.channels).map(layer).sum::<usize>() as u64;
+        shape.time as u64 * (input + layers) + self.head(shape.classes).multiply_adds()
+    }
+
+    /// What each layer reads.
+    fn input_widths(&self, channels: usize) -> impl Iterator<Item = usize> {
+        let first = if self.input.is_some() { self.d_hidden } else { channels };
+        std::iter::once(first).chain(std::iter::repeat(self.d_hidden)).take(self.n_layers)
+    }
+
+    fn head(&self, classes: usize) -> HeadConfig {
+        HeadConfig { d_in: self.d_hidden, classes, pooling: self.pooling }
+    }
+}
+
+impl LstmClassifier {
+    /// The logits of every series.
+    ///
+    /// # Shapes
+    /// As [`Classifier::forward`](super::Classifier::forward), with zeros in padded rows.
+    ///
+    /// # Panics
+    /// As there.
+    #[must_use]
+    pub fn forward(&self, x: Tensor<3>, padding: Option<&Tensor<2, Bool>>) -> Tensor<2> {
+        let mut rows = match &self.input {
+            None => x,
+            Some(input) => input.forward(x),
+        };
+        for (i, layer) in self.layers.iter().enumerate() {
+            let below = if i > 0 { dropout(rows, self.dropout) } else { rows };
+            rows = layer.forward(below);
+        }
+        self.head.forward(rows, padding)
+    }
+}

@@ -1,0 +1,126 @@
+//! Whole classifiers: a series in, one logit per class out.
+//!
+//! ```text
+//! x [batch, time, channels] → network → logits [batch, classes]      p(class) = softmax(logits)
+//! ```
+//!
+//! [`ClassifierConfig`] chooses one by its key `kind`; [`Classifier`] is any of them. Series of
+//! unequal length are padded behind and come with a mask; what stands in padded rows never changes
+//! the logits of a series. Dropout and statistics of the batch are in use where the input is on a
+//! device with autodiff, as in training, and not elsewhere.
+
+mod attention;
+mod head;
+mod input;
+mod loss;
+mod lstm;
+mod pooling;
+
+use burn::module::Module;
+use burn::tensor::{Bool, Device, Tensor, assert_shape};
+use serde::{Deserialize, Serialize};
+
+pub use attention::{AttentionClassifier, AttentionClassifierConfig, BlockConfig, Positions};
+pub use input::InputActivation;
+pub use loss::cross_entropy;
+pub use lstm::{LstmClassifier, LstmClassifierConfig};
+pub use pooling::Pooling;
+
+use crate::error::InvalidConfig;
+
+/// Sizes that the data fix.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ClassifyShape {
+    /// Steps of the longest series.
+    pub time: usize,
+    /// Values per step.
+    pub channels: usize,
+    /// Number of classes.
+    pub classes: usize,
+}
+
+/// Every classifier and its configuration, chosen by the key `kind`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum ClassifierConfig {
+    /// Any attention mechanism, in encoder blocks or by itself.
+    Classifier(AttentionClassifierConfig),
+    /// Stacked LSTM layers.
+    Lstm(LstmClassifierConfig),
+}
+
+/// Any classifier; build with [`ClassifierConfig::init`].
+#[derive(Module, Debug)]
+#[expect(clippy::large_enum_variant, reason = "one per run; a box would buy nothing")]
+pub enum Classifier {
+    /// Any attention mechanism, in encoder blocks or by itself.
+    Classifier(AttentionClassifier),
+    /// Stacked LSTM layers.
+    Lstm(LstmClassifier),
+}
+
+impl ClassifierConfig {
+    /// Checks the fields and draws the parameters from the seeded stream of `device`.
+    ///
+    /// # Errors
+    /// [`InvalidConfig`] naming the field that describes no model.
+    pub fn init(&self, shape: ClassifyShape, device: &Device) -> Result<Classifier, InvalidConfig> {
+        Ok(match self {
+            Self::Classifier(config) => Classifier::Classifier(config.init(shape, device)?),
+            Self::Lstm(config) => Classifier::Lstm(config.init(shape, device)?),
+        })
+    }
+
+    /// Number of trained values.
+    #[must_use]
+    pub fn n_parameters(&self, shape: ClassifyShape) -> usize {
+        match self {
+            Self::Classifier(config) => config.n_parameters(shape),
+            Self::Lstm(config) => config.n_parameters(shape),
+        }
+    }
+
+    /// Multiply-adds of matrix products in one forward pass over one series of full length.
+    #[must_use]
+    pub fn multiply_adds(&self, shape: ClassifyShape) -> u64 {
+        match self {
+            Self::Classifier(config) => config.multiply_adds(shape),
+            Self::Lstm(config) => config.multiply_adds(shape),
+        }
+    }
+}
+
+impl Classifier {
+    /// The logits of every series.
+    ///
+    /// # Shapes
+    /// - `x`: `[batch, time, channels]`, anything finite in padded rows
+    /// - `padding`: `[batch, time]`, `true` where there is no row: none, or some behind the last row
+    ///   of a series, of which there is at least one
+    /// - returns: `[batch, classes]`
+    ///
+    /// # Panics
+    /// If `x` has other channels than the classifier was built for, no step, or more steps than
+    /// learned positions, or if `padding` is of another shape.
+    #[must_use]
+    pub fn forward(&self, x: Tensor<3>, padding: Option<Tensor<2, Bool>>) -> Tensor<2> {
+        let [batch, time, channels] = x.dims();
+        let x = match &padding {
+            None => x,
+            Some(padding) => {
+                assert_shape!(padding, [batch, time]);
+                let blocked = padding.clone().unsqueeze_dim::<3>(2);
+                x.mask_fill(blocked.expand([batch, time, channels]), 0.0)
+            }
+        };
+        let padding = padding.as_ref();
+        match self {
+            Self::Classifier(model) => model.forward(x, padding),
+            Self::Lstm(model) => model.forward(x, padding),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
