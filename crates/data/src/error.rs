@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
+use crate::labelled::LabelledError;
 use crate::place::{Cell, TimeStep, UnknownName, listing};
 
 /// What is wrong with a file, a simulation or a division of data, and how to mend it.
@@ -375,6 +376,9 @@ pub enum DataError {
         /// Parts with a fraction above zero.
         parts: usize,
     },
+    /// What is wrong with labels, windows or groups.
+    #[error(transparent)]
+    Labelled(#[from] LabelledError),
     /// A parameter outside its range.
     #[error("{name} = {found}, expected {expected}")]
     InvalidParameter {

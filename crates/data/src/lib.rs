@@ -2,13 +2,17 @@
 //!
 //! - [`mod@file`]: CSV, TSV, Parquet, NPZ and NPY files to and from a [`SeriesSet`].
 //! - [`simulate`]: trajectories of known systems.
+//! - [`labelled`]: series with one class each, from archives, tables and folders.
+//! - [`augment`]: random changes of a series that keep its class.
 //! - [`window`]: which (input, target) pairs a set of trajectories holds.
 //! - [`split`]: training, validation and test parts that share no window.
 //! - [`normalize`]: statistics of the training part, applied and undone.
 //!
 //! Everything is `f64`, row-major with time along the rows, and knows nothing of tensors.
 
+pub mod augment;
 pub mod file;
+pub mod labelled;
 pub mod normalize;
 pub mod simulate;
 pub mod split;

@@ -99,7 +99,7 @@ fn fractions(train: f64, validation: f64) -> Result<[f64; 3], DataError> {
 
 /// Divides `total` by fractions; a part with a fraction above zero gets at least `least`, and the
 /// first part what is left. `None` if `total` does not suffice.
-fn divide(total: usize, fractions: [f64; 3], least: usize) -> Option<[usize; 3]> {
+pub(crate) fn divide(total: usize, fractions: [f64; 3], least: usize) -> Option<[usize; 3]> {
     let share = |fraction: f64| {
         #[expect(
             clippy::cast_possible_truncation,

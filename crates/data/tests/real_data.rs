@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use regard_data::file::{ReadOptions, read};
+use regard_data::labelled::{self, LabelledData, LabelledOptions};
 use regard_data::normalize::Normalization;
 use regard_data::split::SplitConfig;
 use regard_data::{SeriesSet, window};
@@ -27,4 +28,36 @@ fn kuramoto_sivashinsky_is_a_series_of_1024_channels() {
     assert!(mean.abs() < 1e-6, "{mean}");
     assert_eq!((fitted.std[255], fitted.std[767]), (1.0, 1.0));
     assert!(fitted.std.iter().all(|std| (0.05..2.0).contains(std)));
+}
+
+/// The folder of UCI HAR, as the authors' windows in two archives.
+fn uci_har() -> PathBuf {
+    let folder = std::env::var("REGARD_DATA").expect("REGARD_DATA names the folder of data sets");
+    PathBuf::from(folder).join("uci-har")
+}
+
+#[test]
+#[ignore = "needs REGARD_DATA"]
+fn uci_har_has_the_published_counts_and_moments() {
+    let LabelledData { train, test, description } =
+        labelled::read(&uci_har(), &LabelledOptions::default()).unwrap();
+    let test = test.expect("a test part");
+    assert_eq!(train.class_counts(), [1226, 1073, 986, 1286, 1374, 1407]);
+    assert_eq!(test.class_counts(), [496, 471, 420, 491, 532, 537]);
+    assert_eq!((train.set.channels(), &train.set.lengths()[..]), (9, &[128; 7352][..]));
+    assert!(
+        description
+            .ends_with("7352 training and 2947 test series of 128 steps, 9 channels, 6 classes")
+    );
+
+    // Six digits of the mean and deviation of the test values, as the authors of the recurrent
+    // attention print them.
+    let values = || test.set.series.iter().flat_map(|series| &series.values);
+    let n = values().count() as f64;
+    let mean = values().sum::<f64>() / n;
+    let std = (values().map(|x| (x - mean).powi(2)).sum::<f64>() / n).sqrt();
+    assert_eq!(
+        (format!("{mean:.7}"), format!("{std:.6}")),
+        ("0.0991399".into(), "0.395671".into())
+    );
 }

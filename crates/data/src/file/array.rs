@@ -1,15 +1,18 @@
 //! One NumPy array: its header, its numbers as `f64` in C order, its strings.
 
 use std::io;
+use std::path::Path;
 
 use npyz::{DType, Deserialize, NpyFile, NpyHeader, Order, TypeChar, WriterBuilder};
 
+use crate::DataError;
+
 /// What the header of an array says.
 #[derive(Debug, Clone)]
-pub(super) struct Header {
+pub(crate) struct Header {
     /// Name of the array in its archive.
-    pub(super) name: String,
-    pub(super) shape: Vec<usize>,
+    pub(crate) name: String,
+    pub(crate) shape: Vec<usize>,
     dtype: DType,
     order: Order,
 }
@@ -47,8 +50,23 @@ impl Header {
         )
     }
 
+    /// Refuses an array that [`Header::numbers`] cannot read; `key` chose it.
+    pub(crate) fn check_numeric(&self, file: &Path, key: &'static str) -> Result<(), DataError> {
+        if self.is_numeric() {
+            return Ok(());
+        }
+        Err(DataError::UnsupportedType {
+            file: file.to_owned(),
+            what: "array",
+            name: self.name.clone(),
+            found: self.type_name(),
+            expected: "a float of 4 or 8 bytes, or an integer",
+            key,
+        })
+    }
+
     /// Whether the array is a list of texts.
-    pub(super) fn is_text(&self) -> bool {
+    pub(crate) fn is_text(&self) -> bool {
         self.shape.len() == 1 && matches!(self.element(), Some((TypeChar::UnicodeStr, _)))
     }
 

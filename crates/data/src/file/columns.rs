@@ -18,10 +18,12 @@ pub(super) struct Roles {
     pub(super) id: Option<usize>,
     pub(super) time: Option<usize>,
     pub(super) channels: Vec<usize>,
+    /// The columns kept as they are written, which are no channels.
+    pub(super) texts: Vec<usize>,
 }
 
 impl Roles {
-    /// Gives each column of `names` its part.
+    /// Gives each column of `names` its part; those in `texts` are to be kept as texts.
     ///
     /// A column asked for under `columns` is a channel whatever its name. The index that pandas
     /// writes, unnamed in CSV and `__index_level_0__` in Parquet, is nothing unless asked for.
@@ -29,6 +31,7 @@ impl Roles {
         file: &Path,
         names: &[String],
         options: &ReadOptions,
+        texts: &[String],
     ) -> Result<Self, DataError> {
         refuse_duplicates(file, names)?;
         let asked = |name: &str| options.columns.iter().flatten().any(|column| column == name);
@@ -38,22 +41,27 @@ impl Roles {
         };
         let id = find(&options.id_column, "id_column", ID_COLUMN)?;
         let time = find(&options.time_column, "time_column", TIME_COLUMN)?;
+        let texts = texts
+            .iter()
+            .map(|name| index_of(file, names, name, "column", "columns"))
+            .collect::<Result<Vec<_>, _>>()?;
         let is_index = |name: &str| name.is_empty() || name.starts_with("__index_level_");
         let channels: Vec<usize> = match &options.columns {
             Some(columns) => select(file, names, columns)?,
             None => (0..names.len())
                 .filter(|&i| Some(i) != id && Some(i) != time && !is_index(&names[i]))
+                .filter(|i| !texts.contains(i))
                 .collect(),
         };
         if channels.is_empty() {
             return Err(DataError::NoChannels { file: file.to_owned() });
         }
-        Ok(Self { id, time, channels })
+        Ok(Self { id, time, channels, texts })
     }
 }
 
 /// The indices of the `columns` that were asked for.
-pub(super) fn select(
+pub(crate) fn select(
     file: &Path,
     names: &[String],
     columns: &[String],
@@ -63,7 +71,7 @@ pub(super) fn select(
 }
 
 /// The index of a name that `data.<key>` asks for.
-pub(super) fn index_of(
+pub(crate) fn index_of(
     file: &Path,
     names: &[String],
     name: &str,
@@ -113,15 +121,18 @@ mod tests {
 
     fn assign(names: &[&str], options: &ReadOptions) -> Result<Roles, DataError> {
         let names: Vec<String> = names.iter().map(ToString::to_string).collect();
-        Roles::assign(Path::new("a.csv"), &names, options)
+        Roles::assign(Path::new("a.csv"), &names, options, &[])
     }
 
     #[test]
     fn id_time_and_index_are_no_channels() {
         let roles = assign(&["", "u", "time", "series", "v"], &ReadOptions::default()).unwrap();
-        assert_eq!(roles, Roles { id: Some(3), time: Some(2), channels: vec![1, 4] });
+        assert_eq!(
+            roles,
+            Roles { id: Some(3), time: Some(2), channels: vec![1, 4], texts: vec![] }
+        );
         let roles = assign(&["u", "__index_level_0__"], &ReadOptions::default()).unwrap();
-        assert_eq!(roles, Roles { id: None, time: None, channels: vec![0] });
+        assert_eq!(roles, Roles { id: None, time: None, channels: vec![0], texts: vec![] });
     }
 
     #[test]
@@ -133,7 +144,10 @@ mod tests {
             ..ReadOptions::default()
         };
         let roles = assign(&["", "u", "run", "time", "series"], &options).unwrap();
-        assert_eq!(roles, Roles { id: Some(2), time: Some(0), channels: vec![3, 1] });
+        assert_eq!(
+            roles,
+            Roles { id: Some(2), time: Some(0), channels: vec![3, 1], texts: vec![] }
+        );
     }
 
     #[test]

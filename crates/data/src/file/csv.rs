@@ -5,7 +5,7 @@
 use std::io::{self, BufWriter};
 use std::path::Path;
 
-use ::csv::{ErrorKind, ReaderBuilder, StringRecord, Trim, WriterBuilder};
+use ::csv::{ErrorKind, Reader, ReaderBuilder, StringRecord, Trim, WriterBuilder};
 
 use super::columns::{Extra, Roles};
 use super::format::read_bytes;
@@ -15,21 +15,20 @@ use super::{Missing, ReadOptions, write_atomically};
 use crate::series::numbered_columns;
 use crate::{Cell, DataError, Position, SeriesSet};
 
-/// Reads a table whose cells `delimiter` separates.
-pub(super) fn read(
-    path: &Path,
+/// Reads a table whose cells `delimiter` separates, and the columns `texts` as they are written.
+pub(super) fn read<'a>(
+    path: &'a Path,
     delimiter: u8,
     options: &ReadOptions,
-) -> Result<SeriesSet, DataError> {
+    texts: &[String],
+) -> Result<Table<'a>, DataError> {
     let text = read_bytes(path)?;
-    let mut reader =
-        ReaderBuilder::new().delimiter(delimiter).trim(Trim::All).from_reader(&text[..]);
-    let header = reader.headers().map_err(|error| wrong(path, &text, error))?.clone();
-    check_header(path, &header, delimiter)?;
-    let names: Vec<String> = header.iter().map(String::from).collect();
-    let roles = Roles::assign(path, &names, options)?;
+    let mut reader = reader(&text, delimiter);
+    let names = header(path, &text, &mut reader, delimiter)?;
+    let roles = Roles::assign(path, &names, options, texts)?;
 
     let (mut values, mut lines, mut ids, mut times) = (vec![], vec![], vec![], vec![]);
+    let mut texts = vec![Vec::new(); roles.texts.len()];
     let mut counter = LineCounter::new(&text);
     for record in reader.records() {
         let record = record.map_err(|error| wrong(path, &text, error))?;
@@ -41,6 +40,9 @@ pub(super) fn read(
         }
         ids.extend(roles.id.map(|column| record[column].to_owned()));
         times.extend(roles.time.map(|column| record[column].to_owned()));
+        for (text, &column) in texts.iter_mut().zip(&roles.texts) {
+            text.push(record[column].to_owned());
+        }
     }
 
     let times = match roles.time {
@@ -52,15 +54,36 @@ pub(super) fn read(
         }
         None => None,
     };
-    let table = Table {
+    Ok(Table {
         file: path,
         columns: roles.channels.iter().map(|&column| names[column].clone()).collect(),
         values,
         ids: roles.id.map(|column| (names[column].clone(), ids)),
         times,
+        texts,
         lines: Some(lines),
-    };
-    table.into_set(options)
+    })
+}
+
+/// The names of the columns of a table whose cells `delimiter` separates.
+pub(super) fn column_names(path: &Path, delimiter: u8) -> Result<Vec<String>, DataError> {
+    let text = read_bytes(path)?;
+    header(path, &text, &mut reader(&text, delimiter), delimiter)
+}
+
+fn reader(text: &[u8], delimiter: u8) -> Reader<&[u8]> {
+    ReaderBuilder::new().delimiter(delimiter).trim(Trim::All).from_reader(text)
+}
+
+fn header(
+    path: &Path,
+    text: &[u8],
+    reader: &mut Reader<&[u8]>,
+    delimiter: u8,
+) -> Result<Vec<String>, DataError> {
+    let header = reader.headers().map_err(|error| wrong(path, text, error))?;
+    check_header(path, header, delimiter)?;
+    Ok(header.iter().map(String::from).collect())
 }
 
 /// Writes a table whose cells `delimiter` separates.

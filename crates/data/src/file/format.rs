@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::fs::File;
 use std::path::Path;
 
+use super::table::Table;
 use super::{ReadOptions, csv, npz, parquet};
 use crate::{DataError, SeriesSet};
 
@@ -76,15 +77,45 @@ pub fn read(path: &Path, options: &ReadOptions) -> Result<SeriesSet, DataError> 
         refuse("id_column", &options.id_column, "array")?;
     }
     match format {
-        Format::Csv => csv::read(path, b',', options),
-        Format::Tsv => csv::read(path, b'\t', options),
-        Format::Parquet => parquet::read(path, options),
+        Format::Csv | Format::Tsv | Format::Parquet => {
+            read_table(path, options, &[])?.into_set(options)
+        }
         Format::Npz => npz::read_npz(path, options),
         Format::Npy => {
             refuse("array", &options.array, ".npy")?;
             refuse("time_column", &options.time_column, ".npy")?;
             npz::read_npy(path, options)
         }
+    }
+}
+
+/// Reads the rows of a table, and the columns `texts` as they are written.
+///
+/// # Panics
+/// If the file is no table.
+pub(crate) fn read_table<'a>(
+    path: &'a Path,
+    options: &ReadOptions,
+    texts: &[String],
+) -> Result<Table<'a>, DataError> {
+    match Format::of(path)? {
+        Format::Csv => csv::read(path, b',', options, texts),
+        Format::Tsv => csv::read(path, b'\t', options, texts),
+        Format::Parquet => parquet::read(path, options, texts),
+        Format::Npz | Format::Npy => unreachable!("the caller asked is_table"),
+    }
+}
+
+/// The names of the columns of a table.
+///
+/// # Panics
+/// If the file is no table.
+pub(crate) fn column_names(path: &Path) -> Result<Vec<String>, DataError> {
+    match Format::of(path)? {
+        Format::Csv => csv::column_names(path, b','),
+        Format::Tsv => csv::column_names(path, b'\t'),
+        Format::Parquet => parquet::column_names(path),
+        Format::Npz | Format::Npy => unreachable!("the caller asked is_table"),
     }
 }
 

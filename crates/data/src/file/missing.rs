@@ -8,7 +8,7 @@ use crate::{Cell, DataError};
 /// Applies the policy; returns the pieces that the series falls into, all values finite.
 ///
 /// `cell` tells the place of a row and a channel.
-pub(super) fn resolve(
+pub(crate) fn resolve(
     mut values: Vec<f64>,
     channels: usize,
     policy: Missing,

@@ -41,10 +41,9 @@ pub(super) fn read_npz(path: &Path, options: &ReadOptions) -> Result<SeriesSet, 
     let mut archive = Archive::open(path)?;
     let header = archive.choose(options)?;
     let (n_series, steps, channels) = axes(path, &header)?;
-    let bytes = archive.bytes(&header.name)?;
-    let values = header.numbers(&bytes).map_err(corrupt(path, ".npz"))?;
+    let values = archive.numbers(&header)?;
     let names = Names {
-        columns: archive.texts(COLUMNS, channels)?.unwrap_or_else(|| numbered_columns(channels)),
+        columns: archive.channel_names(channels)?.unwrap_or_else(|| numbered_columns(channels)),
         series: match header.shape.len() {
             3 => archive.texts(SERIES, n_series)?,
             _ => None,
@@ -119,16 +118,7 @@ fn corrupt(path: &Path, format: &'static str) -> impl Fn(io::Error) -> DataError
 
 /// Numbers of series, steps and channels of a numeric array of one to three axes.
 fn axes(path: &Path, header: &Header) -> Result<(usize, usize, usize), DataError> {
-    if !header.is_numeric() {
-        return Err(DataError::UnsupportedType {
-            file: path.to_owned(),
-            what: "array",
-            name: header.name.clone(),
-            found: header.type_name(),
-            expected: "a float of 4 or 8 bytes, or an integer",
-            key: "data.array",
-        });
-    }
+    header.check_numeric(path, "data.array")?;
     let (n_series, steps, channels) = match *header.shape {
         [steps] => (1, steps, 1),
         [steps, channels] => (1, steps, channels),
@@ -204,14 +194,14 @@ impl Block<'_> {
 }
 
 /// An open archive and the headers of its arrays.
-struct Archive<'a> {
+pub(crate) struct Archive<'a> {
     path: &'a Path,
     zip: ZipArchive<BufReader<File>>,
     headers: Vec<Header>,
 }
 
 impl<'a> Archive<'a> {
-    fn open(path: &'a Path) -> Result<Self, DataError> {
+    pub(crate) fn open(path: &'a Path) -> Result<Self, DataError> {
         let corrupt = corrupt(path, ".npz");
         let mut zip =
             ZipArchive::new(BufReader::new(open(path)?)).map_err(|e| corrupt(e.into()))?;
@@ -226,7 +216,13 @@ impl<'a> Archive<'a> {
         Ok(Self { path, zip, headers })
     }
 
-    fn header(&self, name: &str) -> Option<&Header> {
+    /// The names of all arrays.
+    pub(crate) fn names(&self) -> Vec<String> {
+        self.headers.iter().map(|header| header.name.clone()).collect()
+    }
+
+    /// The header of an array.
+    pub(crate) fn header(&self, name: &str) -> Option<&Header> {
         self.headers.iter().find(|header| header.name == name)
     }
 
@@ -234,8 +230,7 @@ impl<'a> Archive<'a> {
     /// there is none, of one axis and not the times.
     fn choose(&self, options: &ReadOptions) -> Result<Header, DataError> {
         if let Some(name) = &options.array {
-            let names: Vec<String> = self.headers.iter().map(|h| h.name.clone()).collect();
-            let index = index_of(self.path, &names, name, "array", "array")?;
+            let index = index_of(self.path, &self.names(), name, "array", "array")?;
             return Ok(self.headers[index].clone());
         }
         let times = options.time_column.as_deref().unwrap_or(TIMES);
@@ -265,24 +260,46 @@ impl<'a> Archive<'a> {
         Ok(bytes)
     }
 
+    /// The elements of a numeric array in C order.
+    pub(crate) fn numbers(&mut self, header: &Header) -> Result<Vec<f64>, DataError> {
+        header.numbers(&self.bytes(&header.name)?).map_err(corrupt(self.path, ".npz"))
+    }
+
+    /// The elements of an array of texts.
+    pub(crate) fn strings(&mut self, header: &Header) -> Result<Vec<String>, DataError> {
+        texts(&self.bytes(&header.name)?).map_err(corrupt(self.path, ".npz"))
+    }
+
+    /// The names of the channels, if the archive has them.
+    pub(crate) fn channel_names(
+        &mut self,
+        channels: usize,
+    ) -> Result<Option<Vec<String>>, DataError> {
+        self.texts(COLUMNS, channels)
+    }
+
     /// The texts of an array, if it is there and holds `count` of them.
     fn texts(&mut self, name: &str, count: usize) -> Result<Option<Vec<String>>, DataError> {
         match self.header(name) {
             Some(header) if header.is_text() && header.shape == [count] => {
-                let bytes = self.bytes(name)?;
-                texts(&bytes).map(Some).map_err(corrupt(self.path, ".npz"))
+                let header = header.clone();
+                self.strings(&header).map(Some)
             }
             _ => Ok(None),
         }
     }
 
     /// The step of the times, which must fit where they are asked for by name.
-    fn dt(&mut self, options: &ReadOptions, steps: usize) -> Result<Option<f64>, DataError> {
+    pub(crate) fn dt(
+        &mut self,
+        options: &ReadOptions,
+        steps: usize,
+    ) -> Result<Option<f64>, DataError> {
         let path = self.path;
         let name = match &options.time_column {
             Some(name) => {
-                let names: Vec<String> = self.headers.iter().map(|h| h.name.clone()).collect();
-                let header = &self.headers[index_of(path, &names, name, "array", "time_column")?];
+                let index = index_of(path, &self.names(), name, "array", "time_column")?;
+                let header = &self.headers[index];
                 axes(path, header)?;
                 if header.shape != [steps] {
                     let (array, found) = (name.clone(), header.shape.iter().product());
@@ -296,8 +313,7 @@ impl<'a> Archive<'a> {
             Some(header) if header.is_numeric() && header.shape == [steps] => header.clone(),
             _ => return Ok(None),
         };
-        let bytes = self.bytes(name)?;
-        let numbers = header.numbers(&bytes).map_err(corrupt(path, ".npz"))?;
+        let numbers = self.numbers(&header)?;
         let cell = |row| Cell {
             file: path.to_owned(),
             position: Position::Row(row),

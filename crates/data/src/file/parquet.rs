@@ -1,5 +1,6 @@
 //! Apache Parquet tables, as pandas, polars and other Arrow programs write them.
 
+use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
@@ -20,14 +21,18 @@ use super::time::{Stamps, Times};
 use super::{Missing, ReadOptions, write_atomically};
 use crate::{Cell, DataError, Position, SeriesSet};
 
-/// Reads the columns that `options` choose; the others are not decoded.
-pub(super) fn read(path: &Path, options: &ReadOptions) -> Result<SeriesSet, DataError> {
+/// Reads the columns that `options` choose, and the columns `texts` as texts; the others are not
+/// decoded.
+pub(super) fn read<'a>(
+    path: &'a Path,
+    options: &ReadOptions,
+    texts: &[String],
+) -> Result<Table<'a>, DataError> {
     let corrupt = |source| DataError::Corrupt { file: path.to_owned(), format: "Parquet", source };
-    let builder = ParquetRecordBatchReaderBuilder::try_new(open(path)?)
-        .map_err(|error| corrupt(Box::new(error)))?;
+    let builder = builder(path)?;
     let schema = builder.schema().clone();
-    let names: Vec<String> = schema.fields().iter().map(|field| field.name().clone()).collect();
-    let roles = Roles::assign(path, &names, options)?;
+    let names = names(&schema);
+    let roles = Roles::assign(path, &names, options, texts)?;
     for &column in &roles.channels {
         let field = schema.field(column);
         if !field.data_type().is_numeric() {
@@ -35,8 +40,14 @@ pub(super) fn read(path: &Path, options: &ReadOptions) -> Result<SeriesSet, Data
         }
     }
 
-    let wanted: Vec<usize> =
-        roles.channels.iter().copied().chain(roles.id).chain(roles.time).collect();
+    let wanted: Vec<usize> = roles
+        .channels
+        .iter()
+        .chain(&roles.texts)
+        .copied()
+        .chain(roles.id)
+        .chain(roles.time)
+        .collect();
     let mask = ProjectionMask::roots(builder.parquet_schema(), wanted);
     let reader = builder.with_projection(mask).build().map_err(|e| corrupt(Box::new(e)))?;
     // The decoder panics on some damaged pages; it owns all it works on, and is gone afterwards.
@@ -62,21 +73,42 @@ pub(super) fn read(path: &Path, options: &ReadOptions) -> Result<SeriesSet, Data
     let columns: Vec<String> = roles.channels.iter().map(|&index| names[index].clone()).collect();
     let arrays =
         roles.channels.iter().map(|&index| column(index)).collect::<Result<Vec<_>, _>>()?;
-    let table = Table {
+    let text = |&index: &usize| texts_of(path, &schema, index, column(index)?, "data.label");
+    Ok(Table {
         file: path,
         values: interleave(path, &columns, &arrays, options.missing)?,
         columns,
         ids: match roles.id {
-            Some(index) => Some((names[index].clone(), ids(path, &schema, index, column(index)?)?)),
+            Some(index) => {
+                let ids = texts_of(path, &schema, index, column(index)?, "data.id_column")?;
+                Some((names[index].clone(), ids))
+            }
             None => None,
         },
         times: match roles.time {
             Some(index) => Some(times(path, schema.field(index), &column(index)?)?),
             None => None,
         },
+        texts: roles.texts.iter().map(text).collect::<Result<Vec<_>, _>>()?,
         lines: None,
-    };
-    table.into_set(options)
+    })
+}
+
+/// The names of all columns.
+pub(super) fn column_names(path: &Path) -> Result<Vec<String>, DataError> {
+    Ok(names(builder(path)?.schema()))
+}
+
+fn builder(path: &Path) -> Result<ParquetRecordBatchReaderBuilder<File>, DataError> {
+    ParquetRecordBatchReaderBuilder::try_new(open(path)?).map_err(|error| DataError::Corrupt {
+        file: path.to_owned(),
+        format: "Parquet",
+        source: Box::new(error),
+    })
+}
+
+fn names(schema: &Schema) -> Vec<String> {
+    schema.fields().iter().map(|field| field.name().clone()).collect()
 }
 
 /// Writes one `f64` column per channel.
@@ -145,16 +177,16 @@ fn interleave(
     Ok(values)
 }
 
-/// The series of each row; a null is the empty name, which the table refuses.
-fn ids(
+/// A column as texts, such as the series of each row; a null is the empty text.
+fn texts_of(
     path: &Path,
     schema: &Schema,
     index: usize,
     array: ArrayRef,
+    key: &'static str,
 ) -> Result<Vec<String>, DataError> {
-    let text = cast(&array, &DataType::Utf8).map_err(|_| {
-        unsupported(path, schema.field(index), "a text or an integer type", "data.id_column")
-    })?;
+    let text = cast(&array, &DataType::Utf8)
+        .map_err(|_| unsupported(path, schema.field(index), "a text or an integer type", key))?;
     let texts = text.as_string::<i32>().iter();
     Ok(texts.map(|id| id.unwrap_or_default().to_owned()).collect())
 }

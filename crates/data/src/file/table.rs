@@ -11,15 +11,17 @@ use crate::{Cell, DataError, Position, Series, SeriesSet};
 
 /// The rows of a file; a missing value is NaN or an infinity.
 #[derive(Debug)]
-pub(super) struct Table<'a> {
+pub(crate) struct Table<'a> {
     pub(super) file: &'a Path,
     /// Name of each channel.
-    pub(super) columns: Vec<String>,
+    pub(crate) columns: Vec<String>,
     /// Row-major, one value per channel.
     pub(super) values: Vec<f64>,
     /// The id column: its name, and the series of each row.
     pub(super) ids: Option<(String, Vec<String>)>,
     pub(super) times: Option<Times>,
+    /// The columns that are kept as they are written, one text per row.
+    pub(crate) texts: Vec<Vec<String>>,
     /// Line of each row, where the file is a text.
     pub(super) lines: Option<Vec<u64>>,
 }
@@ -27,9 +29,6 @@ pub(super) struct Table<'a> {
 impl Table<'_> {
     /// Turns the rows into series, in order of their first row.
     pub(super) fn into_set(self, options: &ReadOptions) -> Result<SeriesSet, DataError> {
-        if self.values.is_empty() {
-            return Err(DataError::NoRows { file: self.file.to_owned() });
-        }
         let groups = self.groups()?;
         let dt = self.dt(&groups)?;
         let mut series = Vec::with_capacity(groups.len());
@@ -42,7 +41,13 @@ impl Table<'_> {
     }
 
     /// The rows of each series, in order of the file.
-    fn groups(&self) -> Result<Vec<(String, Vec<usize>)>, DataError> {
+    ///
+    /// # Errors
+    /// [`DataError::NoRows`] if there is no row, [`DataError::EmptyId`] if a row does not say which series it belongs to.
+    pub(crate) fn groups(&self) -> Result<Vec<(String, Vec<usize>)>, DataError> {
+        if self.values.is_empty() {
+            return Err(DataError::NoRows { file: self.file.to_owned() });
+        }
         let Some((column, ids)) = &self.ids else {
             let n_rows = self.values.len() / self.columns.len();
             return Ok(vec![(stem(self.file), (0..n_rows).collect())]);
@@ -63,7 +68,7 @@ impl Table<'_> {
     }
 
     /// The time step that all series share.
-    fn dt(&self, groups: &[(String, Vec<usize>)]) -> Result<Option<f64>, DataError> {
+    pub(crate) fn dt(&self, groups: &[(String, Vec<usize>)]) -> Result<Option<f64>, DataError> {
         let Some(times) = &self.times else { return Ok(None) };
         let mut first: Option<(&String, f64)> = None;
         for (name, rows) in groups {
@@ -85,12 +90,14 @@ impl Table<'_> {
         Ok(first.map(|(_, dt)| dt))
     }
 
-    fn gather(&self, rows: &[usize]) -> Vec<f64> {
+    /// The values of some rows, row-major.
+    pub(crate) fn gather(&self, rows: &[usize]) -> Vec<f64> {
         let channels = self.columns.len();
         rows.iter().flat_map(|row| &self.values[row * channels..][..channels]).copied().collect()
     }
 
-    fn cell(&self, row: usize, column: &str) -> Cell {
+    /// The place of a row in a column.
+    pub(crate) fn cell(&self, row: usize, column: &str) -> Cell {
         let position = match &self.lines {
             Some(lines) => Position::Line(lines[row]),
             None => Position::Row(row),
@@ -151,6 +158,7 @@ mod tests {
                 .then(|| ("run".into(), ids.iter().map(ToString::to_string).collect())),
             times: (!times.is_empty())
                 .then(|| Times { column: "t".into(), stamps: Stamps::Numbers(times.to_vec()) }),
+            texts: vec![],
             lines: None,
         }
     }

@@ -1,0 +1,253 @@
+//! Validation and test parts out of the training part: whole groups, or a share of every class.
+//!
+//! Windows of one person resemble each other, and often overlap: where a model is to work for
+//! people it has not seen, only a split by group measures that.
+
+use std::collections::{BTreeSet, HashMap};
+
+use rand::SeedableRng;
+use rand::seq::SliceRandom;
+use rand_chacha::ChaCha8Rng;
+use serde::{Deserialize, Serialize};
+
+use super::error::Groups;
+use super::{LabelledData, LabelledError, LabelledSet};
+use crate::DataError;
+use crate::split::divide;
+
+/// Orders of the groups that are tried until every part has every class.
+const TRIES: usize = 1000;
+
+/// How to take parts out of the training part; the test share counts only where the data have no
+/// test part of their own.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "by", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum HoldOut {
+    /// Whole groups go to one part.
+    Group {
+        /// Share of the series that validate, as near as whole groups allow; 0 for none.
+        validation: f64,
+        /// Share of the series that test, likewise.
+        #[serde(default)]
+        test: f64,
+        /// Seed of the order of the groups.
+        #[serde(default)]
+        seed: u64,
+    },
+    /// Each class is divided in the same shares, whatever the groups.
+    Stratified {
+        /// Share of the series of each class that validate; 0 for none.
+        validation: f64,
+        /// Share of the series of each class that test.
+        #[serde(default)]
+        test: f64,
+        /// Seed of the order of the series.
+        #[serde(default)]
+        seed: u64,
+    },
+}
+
+/// The three parts, of the same classes; one whose share is zero has no series.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LabelledSplit {
+    /// To fit parameters and statistics.
+    pub train: LabelledSet,
+    /// To choose among models, and when to stop.
+    pub validation: LabelledSet,
+    /// To score, once.
+    pub test: LabelledSet,
+}
+
+impl HoldOut {
+    /// Divides the training part; every part with a share above zero has a series of every class.
+    ///
+    /// # Errors
+    /// [`DataError::InvalidParameter`] for shares that are none; a [`LabelledError`] if there are
+    /// no groups, one is in the training and in the test part, or a part would lack a class.
+    pub fn split(&self, data: LabelledData) -> Result<LabelledSplit, DataError> {
+        let LabelledData { train, test: own_test, .. } = data;
+        let (Self::Group { validation, test, seed } | Self::Stratified { validation, test, seed }) =
+            *self;
+        let shares = shares(validation, if own_test.is_some() { 0.0 } else { test })?;
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let part = match self {
+            Self::Group { .. } => by_group(&train, own_test.as_ref(), shares, &mut rng),
+            Self::Stratified { .. } => by_class(&train, shares, &mut rng),
+        }?;
+        let [train, validation, test] = train.into_parts(&part);
+        Ok(LabelledSplit { train, validation, test: own_test.unwrap_or(test) })
+    }
+}
+
+/// Shares of the training, validation and test parts.
+fn shares(validation: f64, test: f64) -> Result<[f64; 3], DataError> {
+    for (name, share) in [("validation", validation), ("test", test)] {
+        if !(0.0..1.0).contains(&share) {
+            return Err(DataError::InvalidParameter {
+                name,
+                found: share.to_string(),
+                expected: "a share from 0 to below 1",
+            });
+        }
+    }
+    let train = 1.0 - validation - test;
+    if train < 1e-9 {
+        return Err(DataError::InvalidParameter {
+            name: "validation + test",
+            found: (validation + test).to_string(),
+            expected: "below 1, so that something is left to train on",
+        });
+    }
+    Ok([train, validation, test])
+}
+
+/// The part of each series, so that each group is in one part.
+fn by_group(
+    train: &LabelledSet,
+    own_test: Option<&LabelledSet>,
+    shares: [f64; 3],
+    rng: &mut ChaCha8Rng,
+) -> Result<Vec<usize>, DataError> {
+    let groups = GroupTable::of(train)?;
+    if let Some(tested) = own_test.and_then(|test| test.groups.as_ref())
+        && let Some(group) = tested.iter().find(|group| groups.names.contains(group))
+    {
+        return Err(LabelledError::SharedGroup { group: group.clone() }.into());
+    }
+    let parts: Vec<usize> = (0..3).filter(|&part| shares[part] > 0.0).collect();
+    groups.check_enough(train, parts.len())?;
+
+    let mut lacking = vec![0; train.classes.len()];
+    let mut order: Vec<usize> = (0..groups.names.len()).collect();
+    for _ in 0..TRIES {
+        order.shuffle(rng);
+        let part_of_group = groups.divide(&order, shares);
+        match groups.missing_class(&part_of_group, &parts) {
+            None => {
+                return Ok(groups.of_series.iter().map(|&group| part_of_group[group]).collect());
+            }
+            Some(class) => lacking[class] += 1,
+        }
+    }
+    let most = lacking.iter().copied().max().unwrap_or(0);
+    let class = lacking.iter().position(|&count| count == most).expect("there is a class");
+    Err(LabelledError::NoDivision {
+        tried: TRIES,
+        groups: groups.names.len(),
+        parts: parts.len(),
+        class: train.classes[class].clone(),
+    }
+    .into())
+}
+
+/// The groups of a set, and what each has.
+struct GroupTable {
+    /// In order of their first series.
+    names: Vec<String>,
+    /// Group of each series.
+    of_series: Vec<usize>,
+    /// Number of series of each group.
+    sizes: Vec<usize>,
+    /// Classes of each group.
+    classes: Vec<BTreeSet<usize>>,
+}
+
+impl GroupTable {
+    fn of(set: &LabelledSet) -> Result<Self, DataError> {
+        let of_each = set.groups.as_ref().ok_or(LabelledError::NoGroups)?;
+        let mut table = Self { names: vec![], of_series: vec![], sizes: vec![], classes: vec![] };
+        let mut index = HashMap::new();
+        for (name, &label) in of_each.iter().zip(&set.labels) {
+            let group = *index.entry(name).or_insert(table.names.len());
+            if group == table.names.len() {
+                table.names.push(name.clone());
+                table.sizes.push(0);
+                table.classes.push(BTreeSet::new());
+            }
+            table.of_series.push(group);
+            table.sizes[group] += 1;
+            table.classes[group].insert(label);
+        }
+        Ok(table)
+    }
+
+    /// Refuses what no division can mend: fewer groups than parts, of all or of one class.
+    fn check_enough(&self, set: &LabelledSet, parts: usize) -> Result<(), LabelledError> {
+        if self.names.len() < parts {
+            let groups = Groups(self.names.clone());
+            return Err(LabelledError::TooFewGroups { groups, parts });
+        }
+        for class in self.present() {
+            let found = self.classes.iter().filter(|classes| classes.contains(&class)).count();
+            if found < parts {
+                let class = set.classes[class].clone();
+                return Err(LabelledError::TooFewOfClass { class, found, what: "groups", parts });
+            }
+        }
+        Ok(())
+    }
+
+    fn present(&self) -> BTreeSet<usize> {
+        self.classes.iter().flatten().copied().collect()
+    }
+
+    /// Gives groups in this order to the test and validation parts, each until it is nearest to
+    /// its share of the series; the others train.
+    fn divide(&self, order: &[usize], shares: [f64; 3]) -> Vec<usize> {
+        let total: usize = self.sizes.iter().sum();
+        let mut part_of_group = vec![0; self.names.len()];
+        let mut left = order.len();
+        let mut order = order.iter().peekable();
+        for part in [2, 1] {
+            let aim = shares[part] * total as f64;
+            let reserved = shares[..part].iter().filter(|&&share| share > 0.0).count();
+            let mut filled = 0;
+            while let Some(&&group) = order.peek() {
+                let after = filled + self.sizes[group];
+                let is_nearer = (after as f64 - aim).abs() <= (filled as f64 - aim).abs();
+                if shares[part] == 0.0 || left == reserved || filled > 0 && !is_nearer {
+                    break;
+                }
+                part_of_group[group] = part;
+                (filled, left) = (after, left - 1);
+                order.next();
+            }
+        }
+        part_of_group
+    }
+
+    /// A class that one of the `parts` does not have.
+    fn missing_class(&self, part_of_group: &[usize], parts: &[usize]) -> Option<usize> {
+        self.present().into_iter().find(|class| {
+            let has = |&part: &usize| {
+                let mut groups = self.classes.iter().zip(part_of_group);
+                groups.any(|(classes, &of_group)| of_group == part && classes.contains(class))
+            };
+            !parts.iter().all(has)
+        })
+    }
+}
+
+/// The part of each series, each class divided in the same shares.
+fn by_class(
+    set: &LabelledSet,
+    shares: [f64; 3],
+    rng: &mut ChaCha8Rng,
+) -> Result<Vec<usize>, DataError> {
+    let mut part = vec![0; set.len()];
+    for class in 0..set.classes.len() {
+        let mut members: Vec<usize> = (0..set.len()).filter(|&i| set.labels[i] == class).collect();
+        if members.is_empty() {
+            continue;
+        }
+        let [_, validation, test] = divide(members.len(), shares, 1).ok_or_else(|| {
+            let (class, found) = (set.classes[class].clone(), members.len());
+            let parts = shares.iter().filter(|&&share| share > 0.0).count();
+            LabelledError::TooFewOfClass { class, found, what: "series", parts }
+        })?;
+        members.shuffle(rng);
+        members[..validation].iter().for_each(|&i| part[i] = 1);
+        members[validation..][..test].iter().for_each(|&i| part[i] = 2);
+    }
+    Ok(part)
+}

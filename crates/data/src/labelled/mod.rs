@@ -1,0 +1,28 @@
+//! Series with one class each: windows of sensors and their activity, recordings and their verdict.
+//!
+//! [`read`] tells by the path what it is:
+//!
+//! - an `.npz` archive: windows `[series, steps, channels]`, one label each, and the group (the
+//!   person, the machine) of each where it is known;
+//! - a table (`.csv`, `.tsv`, `.parquet`) of rows, with columns that say which window a row belongs
+//!   to and which label the window has;
+//! - a folder with a file `train` and a file `test` of one of these kinds;
+//! - the folder of text files in which UCI HAR is given out, or the folder that holds it.
+//!
+//! [`HoldOut`] takes validation and test parts out of the training part: whole groups, so that no
+//! person is in two parts, or windows of every class.
+
+mod classes;
+mod error;
+mod hold_out;
+mod npz;
+mod part;
+mod read;
+mod set;
+mod table;
+mod uci_har;
+
+pub use error::LabelledError;
+pub use hold_out::{HoldOut, LabelledSplit};
+pub use read::{LabelledOptions, read};
+pub use set::{LabelledData, LabelledSet};
