@@ -93,7 +93,7 @@ impl Windows<'_> {
         let texts = &self.table.texts[column];
         let expected = &texts[rows[0]];
         match rows.iter().find(|&&row| texts[row] != *expected) {
-            None => Ok(expected.clone()),
+            None => Ok(plain(expected).to_owned()),
             Some(&row) => Err(LabelledError::MixedWindow {
                 cell: self.table.cell(row, &self.texts[column]),
                 what: ["label", "group"][column],
@@ -103,4 +103,10 @@ impl Windows<'_> {
             }),
         }
     }
+}
+
+/// A whole number without the fraction that a column of floats gives it.
+fn plain(text: &str) -> &str {
+    let whole = text.strip_suffix(".0").filter(|whole| whole.parse::<i64>().is_ok());
+    whole.unwrap_or(text)
 }
