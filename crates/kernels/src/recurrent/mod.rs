@@ -1,3 +1,4 @@
 //! Scans over time: networks whose state after a step depends on the state before it.
 
+pub mod gru;
 pub mod lstm;

@@ -80,7 +80,7 @@ pub(super) fn backward<S: Storage + Tables>(
 }
 
 /// Adds partial sums of `size` numbers each, in order and in `f64`.
-fn sum_of_parts<S: Scalar>(partial: &[S], size: usize) -> Vec<S> {
+pub(in crate::recurrent) fn sum_of_parts<S: Scalar>(partial: &[S], size: usize) -> Vec<S> {
     let mut sums = vec![0.0; size];
     for part in partial.chunks_exact(size) {
         for (sum, x) in sums.iter_mut().zip(part) {
@@ -90,7 +90,10 @@ fn sum_of_parts<S: Scalar>(partial: &[S], size: usize) -> Vec<S> {
     sums.into_iter().map(S::from_f64).collect()
 }
 
-fn tensor<S: Scalar, const D: usize>(values: &[S], dims: [usize; D]) -> FlexTensor {
+pub(in crate::recurrent) fn tensor<S: Scalar, const D: usize>(
+    values: &[S],
+    dims: [usize; D],
+) -> FlexTensor {
     FlexTensor::from_data(TensorData::new(values.to_vec(), dims))
 }
 
@@ -249,12 +252,12 @@ impl<S: Tables> Backward<'_, S> {
 
 /// `1 − y²`, the slope of `tanh` where its value is `y`.
 #[inline(always)]
-unsafe fn slope_of_tanh<V: Vector>(y: V) -> V {
+pub(in crate::recurrent) unsafe fn slope_of_tanh<V: Vector>(y: V) -> V {
     unsafe { V::zero().sub(y).mul_add(y, V::splat(V::Scalar::ONE)) }
 }
 
 /// `y (1 − y)`, the slope of `σ` where its value is `y`.
 #[inline(always)]
-unsafe fn slope_of_sigmoid<V: Vector>(y: V) -> V {
+pub(in crate::recurrent) unsafe fn slope_of_sigmoid<V: Vector>(y: V) -> V {
     unsafe { y.mul(V::splat(V::Scalar::ONE).sub(y)) }
 }

@@ -28,6 +28,8 @@ mod op;
 pub mod reference;
 mod sizes;
 
+pub(super) use backward::{slope_of_sigmoid, slope_of_tanh, sum_of_parts, tensor};
 pub use op::{LstmState, composed, lstm, lstm_with_state};
+pub(super) use sizes::Sizes;
 #[cfg(test)]
 mod tests;

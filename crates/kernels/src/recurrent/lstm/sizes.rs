@@ -11,39 +11,39 @@ const SERIAL: usize = 1 << 16;
 
 /// Axis lengths of one scan.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Sizes {
-    pub(super) batch: usize,
-    pub(super) time: usize,
-    pub(super) d_in: usize,
-    pub(super) d_hidden: usize,
+pub(in crate::recurrent) struct Sizes {
+    pub(in crate::recurrent) batch: usize,
+    pub(in crate::recurrent) time: usize,
+    pub(in crate::recurrent) d_in: usize,
+    pub(in crate::recurrent) d_hidden: usize,
     /// Whether the result ends with the last cell.
-    pub(super) with_cell: bool,
+    pub(in crate::recurrent) with_cell: bool,
 }
 
 impl Sizes {
     /// Rows of the result per sequence.
-    pub(super) fn out_time(&self) -> usize {
+    pub(in crate::recurrent) fn out_time(&self) -> usize {
         self.time + usize::from(self.with_cell)
     }
 
     /// Numbers of the result per sequence.
-    pub(super) fn out_row(&self) -> usize {
+    pub(in crate::recurrent) fn out_row(&self) -> usize {
         self.out_time() * self.d_hidden
     }
 
     /// Distance between rows of gates in scratch memory: rows a power of two apart would share
     /// few lines of the cache.
-    pub(super) fn gate_row(&self) -> usize {
+    pub(in crate::recurrent) fn gate_row(&self) -> usize {
         4 * self.d_hidden + 16
     }
 
     /// Number of chunks that share the batch.
-    pub(super) fn chunks(&self) -> usize {
+    pub(in crate::recurrent) fn chunks(&self) -> usize {
         self.batch.div_ceil(CHUNK)
     }
 
     /// Calls `f(chunk, first_row, n_rows)` for every chunk of the batch, on all threads if it pays.
-    pub(super) fn for_each_chunk(&self, f: impl Fn(usize, usize, usize) + Sync) {
+    pub(in crate::recurrent) fn for_each_chunk(&self, f: impl Fn(usize, usize, usize) + Sync) {
         let chunks = self.chunks();
         let call = |i: usize| f(i, i * CHUNK, CHUNK.min(self.batch - i * CHUNK));
         let work = self.batch * self.time * 4 * self.d_hidden * (self.d_in + self.d_hidden);
