@@ -2,6 +2,7 @@
 
 use clap::{Parser, Subcommand};
 
+use crate::commands::classify::ClassifyArgs;
 use crate::commands::compare::CompareArgs;
 use crate::commands::completions::CompletionsArgs;
 use crate::commands::data::DataCommand;
@@ -18,6 +19,7 @@ const EXAMPLES: &str = "\
 Examples:
   regard train lorenz                          train, score and report in a few minutes
   regard train series --data sensors.csv       learn to forecast your own table
+  regard train uci-har --data DIR              learn to tell activities apart
   regard compare lorenz --mechanisms easy,softmax,lstm
   regard reproduce easy-attention --quick      a paper's experiments and a verdict per claim
   regard runs list
@@ -26,7 +28,7 @@ Examples:
 
 Results go to standard output, progress and messages to standard error.
 Exit codes: 0 done, 1 done with a bad verdict (a trained model is not better than repeating the
-last value), 2 failed.";
+last value, or than always naming the most frequent class), 2 failed.";
 
 /// Attention for sequences and dynamics: train, predict, evaluate, compare.
 #[derive(Debug, Parser)]
@@ -47,6 +49,7 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     Train(TrainArgs),
     Predict(PredictArgs),
+    Classify(ClassifyArgs),
     Evaluate(EvaluateArgs),
     Compare(CompareArgs),
     Reproduce(ReproduceArgs),

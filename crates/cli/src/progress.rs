@@ -80,8 +80,10 @@ impl Observer for Progress {
     }
 
     fn epoch(&mut self, row: &EpochRow, epochs: usize) {
-        let validation =
+        let loss =
             row.validation_loss.map(|loss| format!(", validation {loss:.2e}")).unwrap_or_default();
+        let right = row.validation_accuracy.map(|share| format!(", {:.2} % right", 100.0 * share));
+        let validation = format!("{loss}{}", right.unwrap_or_default());
         if self.is_terminal {
             self.last_epoch = format!(" · epoch {}/{epochs}{validation}", row.epoch);
         } else {

@@ -3,30 +3,29 @@
 use std::io::Write;
 use std::process::ExitCode;
 
-use regard_train::report::Report;
+use regard_train::report::RunReport;
 
 /// The answer to "did it work?" in the exit code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
     /// Done: exit code 0.
     Good,
-    /// Done, and a trained model is no better than repeating the last value: exit code 1.
+    /// Done, and a trained model is no better than the simplest guess: exit code 1.
     Bad,
 }
 
 impl Verdict {
     /// Judges trained models; says on standard error which one is bad.
-    pub(crate) fn of(reports: &[Report]) -> Self {
-        let bad = reports.iter().filter(|report| !report.beats_persistence());
+    pub(crate) fn of(reports: &[RunReport]) -> Self {
         let mut verdict = Self::Good;
-        for report in bad {
+        for report in reports {
+            let Some(objection) = report.objection() else { continue };
             verdict = Self::Bad;
             // The exit code says it too where standard error is closed.
             let _ = writeln!(
                 std::io::stderr(),
-                "verdict: {} is not better than persistence (repeating the last value); \
-                 do not use this model",
-                report.run.name
+                "verdict: {} {objection}; do not use this model",
+                report.run().name
             );
         }
         verdict

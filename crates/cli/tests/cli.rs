@@ -214,7 +214,7 @@ fn train_with_json_prints_the_report_and_nothing_else() {
     let finished = sandbox.regard("train tiny.toml --mechanism softmax --seed 5 --out json --json");
     let printed = document(finished);
     assert_eq!(printed["folder"], "json");
-    assert_eq!(printed["beats_persistence"], true);
+    assert_eq!(printed["beats_baseline"], true);
     assert_eq!(printed["report"]["model"]["mechanism"], "softmax");
     assert_eq!(printed["report"]["run"]["seed"], 5);
     let file: Value =
@@ -359,7 +359,7 @@ fn runs_are_listed_and_shown() {
     let (scores, config) = shown.split_once("\nConfiguration\n\n").unwrap();
     assert!(scores.contains("persistence"), "{scores}");
     let config = regard_train::RunConfig::parse("shown", config, &[]).unwrap();
-    assert_eq!(config.fit.epochs, 5);
+    assert_eq!(config.forecast().unwrap().fit.epochs, 5);
     let shown = document(sandbox.regard(&format!("runs show {folder} --json")));
     assert_eq!(shown["summary"], *run);
 }

@@ -1,12 +1,13 @@
-//! One step of Adam with decoupled weight decay, in one pass over memory.
+//! One step of Adam with coupled and decoupled weight decay, in one pass over memory.
 //!
 //! ```text
+//! g ← grad_scale · g + l2 · θ
 //! m ← β₁ m + (1 − β₁) g      v ← β₂ v + (1 − β₂) g²
 //! θ ← (1 − lr·weight_decay) θ − lr · (m / (1 − β₁ᵗ)) / (√(v / (1 − β₂ᵗ)) + eps)
 //! ```
 //!
-//! Without weight decay this is Adam, with it AdamW. `g` is the gradient times `grad_scale`,
-//! which carries clipping.
+//! Without weight decay this is Adam, with it AdamW; `l2` is the penalty `l2/2 ‖θ‖²` on the loss, whose
+//! gradient passes through the moments. `grad_scale` carries clipping.
 //!
 //! Source: Kingma & Ba 2015, algorithm 1, arXiv:1412.6980; Loshchilov & Hutter 2019, algorithm 2,
 //! arXiv:1711.05101.
@@ -34,6 +35,8 @@ pub struct AdamStep {
     pub eps: f64,
     /// Fraction of the parameter removed per unit of learning rate.
     pub weight_decay: f64,
+    /// Fraction of the parameter added to its gradient, after scaling.
+    pub l2: f64,
     /// Number of this step, from 1.
     pub step: u64,
     /// Factor on the gradient.
@@ -76,9 +79,9 @@ pub fn composed<const D: usize>(
     grad: Tensor<D>,
     step: &AdamStep,
 ) -> AdamState<D> {
-    let AdamStep { learning_rate, beta_1, beta_2, eps, weight_decay, grad_scale, .. } = *step;
+    let AdamStep { learning_rate, beta_1, beta_2, eps, weight_decay, l2, grad_scale, .. } = *step;
     let (mean_scale, square_scale) = step.corrections();
-    let grad = grad * grad_scale;
+    let grad = grad * grad_scale + state.param.clone() * l2;
     let mean = state.mean * beta_1 + grad.clone() * (1.0 - beta_1);
     let square = state.square * beta_2 + grad.clone() * grad * (1.0 - beta_2);
     let denominator = (square.clone() * square_scale).sqrt() + eps;
@@ -117,20 +120,20 @@ struct Update<'a, S> {
 impl<S: Tables> Kernel<S> for Update<'_, S> {
     #[inline(always)]
     unsafe fn run<V: Vector<Scalar = S>>(self) {
-        let AdamStep { learning_rate, beta_1, beta_2, eps, weight_decay, grad_scale, .. } =
+        let AdamStep { learning_rate, beta_1, beta_2, eps, weight_decay, l2, grad_scale, .. } =
             *self.step;
         let (mean_scale, square_scale) = self.step.corrections();
         let c = |x: f64| unsafe { V::splat(S::from_f64(x)) };
         let (b1, c1, b2, c2) = (c(beta_1), c(1.0 - beta_1), c(beta_2), c(1.0 - beta_2));
         let (rate, square_scale) = (c(learning_rate * mean_scale), c(square_scale));
-        let (keep, eps, grad_scale) =
-            (c(1.0 - learning_rate * weight_decay), c(eps), c(grad_scale));
+        let (keep, eps, grad_scale, l2) =
+            (c(1.0 - learning_rate * weight_decay), c(eps), c(grad_scale), c(l2));
         for i in (0..self.n).step_by(V::LANES) {
             let lanes = V::LANES.min(self.n - i);
             unsafe {
                 let [param, mean, square, grad] =
                     self.from.map(|p| load::<V>(p.at(i).cast_const(), lanes));
-                let grad = grad.mul(grad_scale);
+                let grad = param.mul_add(l2, grad.mul(grad_scale));
                 let mean = mean.mul(b1).add(grad.mul(c1));
                 let square = square.mul(b2).add(grad.mul(grad).mul(c2));
                 let step = mean.mul(rate).div(square.mul(square_scale).sqrt().add(eps));
@@ -171,6 +174,7 @@ mod tests {
             beta_2: 0.999,
             eps: 1e-8,
             weight_decay: 0.1,
+            l2: 0.05,
             step: 1,
             grad_scale: 1.0,
         };
@@ -180,6 +184,7 @@ mod tests {
         for (i, g) in [0.5, -0.2, 0.1].into_iter().enumerate() {
             let t = i32::try_from(i).expect("three steps") + 1;
             state = adam(state, scalar(g), &AdamStep { step: t.unsigned_abs().into(), ..step });
+            let g = g + 0.05 * theta;
             m = 0.9 * m + 0.1 * g;
             v = 0.999 * v + 0.001 * g * g;
             let m_hat = m / (1.0 - 0.9f64.powi(t));
@@ -198,6 +203,7 @@ mod tests {
             beta_2: 0.95,
             eps: 1e-7,
             weight_decay: 0.01,
+            l2: 0.03,
             step: 7,
             grad_scale: 0.3,
         };

@@ -197,9 +197,11 @@ impl EncoderStep {
             n_layers: 4,
             activation: Activation::Gelu,
             mechanism: MechanismConfig::Softmax(SoftmaxConfig { n_heads, causal: false }),
+            dropout: 0.0,
         };
         let model = Some(config.init(time, &device).expect("the sizes are valid"));
-        let config = AdamConfig { learning_rate: LEARNING_RATE, eps: 1e-8, weight_decay: 0.0 };
+        let config =
+            AdamConfig { learning_rate: LEARNING_RATE, eps: 1e-8, weight_decay: 0.0, l2: 0.0 };
         let (input, target) = (normal(shape, 1, &device), normal(shape, 2, &device));
         Self { model, optimizer: Optimizer::new(config, None), input, target }
     }
@@ -304,7 +306,8 @@ struct TrainingStep {
 impl TrainingStep {
     fn new(sizes: &Sizes) -> Self {
         let device = Device::default().autodiff();
-        let config = AdamConfig { learning_rate: LEARNING_RATE, eps: 1e-7, weight_decay: 0.0 };
+        let config =
+            AdamConfig { learning_rate: LEARNING_RATE, eps: 1e-7, weight_decay: 0.0, l2: 0.0 };
         Self {
             model: Some(sizes.init(&device)),
             optimizer: Optimizer::new(config, None),

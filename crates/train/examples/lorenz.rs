@@ -4,7 +4,6 @@
 //! `key=value` pairs.
 #![expect(clippy::print_stdout, reason = "an example shows its result")]
 
-use regard_train::report::text;
 use regard_train::{Observer, RunConfig, TrainError, TrainOptions, report::EpochRow, train};
 
 #[global_allocator]
@@ -43,7 +42,7 @@ fn main() -> Result<(), TrainError> {
     let config = RunConfig::load(&spec, &set)?;
     let options = TrainOptions { name: spec, ..TrainOptions::default() };
     let outcome = train(&config, &options, &mut Lines)?;
-    println!("{}", text::table(&outcome.report));
+    println!("{}", outcome.report.text());
     println!("{}", outcome.folder.display());
     Ok(())
 }

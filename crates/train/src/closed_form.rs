@@ -25,13 +25,13 @@ use crate::classical::least_squares::LeastSquares;
 use crate::error::TrainError;
 use crate::evaluate::{Starts, model_rollouts};
 use crate::fit::{Fitted, mean_loss};
+use crate::forecast_config::EvaluateConfig;
 use crate::forecasting::Forecasting;
 use crate::metric::normalized_error::{normalized_error, rms_state};
 use crate::metric::valid_prediction_time::first_exceedance;
 use crate::model_file::{Parameters, parameters};
 use crate::observer::Observer;
 use crate::report::EpochRow;
-use crate::run_config::EvaluateConfig;
 use crate::run_folder::RunFolder;
 
 /// Error at which a validation forecast counts as lost.
@@ -131,8 +131,8 @@ pub(crate) fn fit(
         epoch: 1,
         train_loss: mean_loss(&model, &data.train, 1),
         validation_loss: Some(mean_loss(&model, &data.validation, 1)),
-        learning_rate: 0.0,
         seconds,
+        ..EpochRow::default()
     };
     observer.epoch(&row, 1);
     let progress = Progress {
@@ -403,8 +403,8 @@ fn root_mean_squares(lifted: &[Vec<f64>], m: usize) -> Vec<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::forecast_config::ForecastConfig;
     use crate::observer::Silent;
-    use crate::run_config::RunConfig;
     use regard_nn::model::ModelConfig;
 
     /// The closed form of a configuration that needs no file, on series given here.
@@ -419,7 +419,7 @@ mod tests {
         regard_data::file::write(&path, &set).unwrap();
         let text =
             format!("precision = \"f64\"\n[data]\nsource = \"file\"\npath = {path:?}\n{keys}");
-        let config = RunConfig::parse("test", &text, &[]).unwrap();
+        let config = ForecastConfig::parse("test", &text, &[]).unwrap();
         let data = Forecasting::prepare(&config, "test").unwrap();
         let ModelConfig::Lifted(model) = &config.model else { panic!("a lifted model") };
         let device = burn::tensor::Device::default();
@@ -510,7 +510,7 @@ mod tests {
     #[test]
     fn a_horizon_or_a_penalty_out_of_range_is_named() {
         let parse = |keys: &str| {
-            RunConfig::parse(
+            ForecastConfig::parse(
                 "test",
                 &format!("[model]\nkind = \"lifted\"\ndegree = 2\n{keys}"),
                 &[],
@@ -526,7 +526,7 @@ mod tests {
             "fit.optimizer.ridge = []: expected a list with at least one penalty"
         );
         assert_eq!(error("[-1.0]"), "fit.optimizer.ridge = -1: expected numbers of at least zero");
-        let other = RunConfig::parse("test", "[fit.optimizer]\nkind = \"closed-form\"\n", &[]);
+        let other = ForecastConfig::parse("test", "[fit.optimizer]\nkind = \"closed-form\"\n", &[]);
         assert_eq!(
             other.unwrap_err().to_string(),
             "fit.optimizer.kind = \"closed-form\" needs model.kind = \"lifted\", which is linear in \

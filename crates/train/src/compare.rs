@@ -7,8 +7,8 @@ use serde::Serialize;
 use crate::error::TrainError;
 use crate::observer::Observer;
 use crate::report::file::write_atomically;
-use crate::report::{Report, html};
-use crate::run::{Outcome, TrainOptions, make_absolute, resume, train};
+use crate::report::{RunReport, html};
+use crate::run::{Outcome, TrainOptions, resume, train};
 use crate::run_config::RunConfig;
 use crate::run_folder::RunFolder;
 
@@ -18,7 +18,7 @@ pub struct Comparison {
     /// Folder with `report.html`, `comparison.json` and one run folder per model and seed.
     pub folder: PathBuf,
     /// One report per model and seed.
-    pub reports: Vec<Report>,
+    pub reports: Vec<RunReport>,
 }
 
 /// Trains every model with seeds `config.seed`, `config.seed + 1`, … and compares them.
@@ -43,8 +43,8 @@ pub fn compare(
         for k in 0..seeds {
             let mut config = config.clone();
             config.use_model(model)?;
-            config.seed += k;
-            let name = format!("{model}-seed{}", config.seed);
+            config.set_seed(config.seed() + k);
+            let name = format!("{model}-seed{}", config.seed());
             runs.push((name, config));
         }
     }
@@ -64,7 +64,7 @@ pub fn compare(
         })?;
         reports.push(outcome.report);
     }
-    let page = html::render_comparison(&config.title, &reports);
+    let page = html::render_runs(config.title(), &reports);
     let json = serde_json::to_string_pretty(&reports).expect("reports have a JSON form");
     for (file, text) in [("report.html", page), ("comparison.json", json)] {
         let file = folder.join(file);
@@ -84,7 +84,7 @@ pub(crate) fn train_or_take(
     };
     let held = RunFolder::open(out)?;
     let mut wanted = config;
-    make_absolute(&mut wanted)?;
+    wanted.make_absolute()?;
     if held.config()? != wanted {
         return Err(held.error("holds a run of another configuration; choose another --out"));
     }

@@ -11,6 +11,7 @@ use serde::Serialize;
 
 use crate::error::TrainError;
 use crate::evaluate::{Rollouts, Starts, model_rollouts};
+use crate::forecast_run::read_like;
 use crate::forecasting::{Forecasting, part};
 use crate::metric::ensemble::{central_interval, coverage, crps, fair_crps};
 use crate::metric::normalized_error::{normalized_error, rms_state};
@@ -18,7 +19,6 @@ use crate::metric::quartiles::Quartiles;
 use crate::metric::valid_prediction_time::ValidPredictionTime;
 use crate::model_file;
 use crate::observer::Observer;
-use crate::run::read_like;
 use crate::run_folder::RunFolder;
 
 /// Threshold of the valid prediction times.
@@ -77,7 +77,7 @@ pub fn evaluate_ensemble(
     observer: &mut dyn Observer,
 ) -> Result<EnsembleReport, TrainError> {
     let folder = RunFolder::open(&runs[0])?;
-    let config = folder.config()?;
+    let config = folder.forecast_config()?;
     let mut members = Vec::new();
     for run in runs {
         members.push(model_file::load(&RunFolder::open(run)?.model(), &Device::default())?);

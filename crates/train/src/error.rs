@@ -118,6 +118,24 @@ pub enum TrainError {
         /// Name of the model.
         found: &'static str,
     },
+    /// A series is longer than the model reads.
+    #[error(
+        "a series of {found} steps, the model was trained on at most {expected}; cut it into windows"
+    )]
+    TooLong {
+        /// Steps of the series.
+        found: usize,
+        /// Steps that the model reads.
+        expected: usize,
+    },
+    /// A run learns another task than the one that was asked for.
+    #[error("its task is to {found}; give a run whose task is to {wanted}")]
+    OtherTask {
+        /// Task of the run.
+        found: &'static str,
+        /// Task that was asked for.
+        wanted: &'static str,
+    },
     /// A model or checkpoint file cannot be used.
     #[error("{}: {problem}", .file.display())]
     ModelFile {

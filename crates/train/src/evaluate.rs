@@ -11,6 +11,7 @@ use regard_data::{Series, SeriesSet};
 use regard_nn::model::{ForecastShape, Model};
 
 use crate::classical::{Classical, SeriesView, rollouts as classical_rollouts};
+use crate::forecast_config::EvaluateConfig;
 use crate::forecasting::Part;
 use crate::metric::climate::Climate;
 use crate::metric::error_growth::error_growth;
@@ -25,7 +26,6 @@ use crate::metric::valid_prediction_time::{THRESHOLDS, TimeScale, ValidPredictio
 use crate::observer::Observer;
 use crate::precision::{Precision, tensor};
 use crate::report::{ErrorAt, ErrorGrowth, LongRun, ScoreRow, VptRow};
-use crate::run_config::EvaluateConfig;
 use crate::shear_flow::profile_errors;
 
 /// Windows per forward pass.
@@ -414,8 +414,8 @@ pub(crate) fn model_rollouts(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::forecast_config::TaskConfig;
     use crate::forecasting::part;
-    use crate::run_config::TaskConfig;
     use regard_data::SeriesSet;
 
     fn test_part(lengths: &[usize]) -> Part {
@@ -426,7 +426,7 @@ mod tests {
         let set = SeriesSet { columns: vec!["x".to_owned()], series, dt: None };
         let normalization =
             Normalization { mean: vec![0.0], std: vec![1.0], increment_std: vec![1.0] };
-        part(&set, &normalization, TaskConfig { window: 3, horizon: 1 })
+        part(&set, &normalization, TaskConfig { window: 3, horizon: 1, ..TaskConfig::default() })
     }
 
     #[test]

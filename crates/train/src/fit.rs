@@ -1,36 +1,28 @@
-//! The training loop: gradient descent on the mean squared error of the forecast.
-//!
-//! Each epoch visits every training window once, in an order that follows from the seed and the
-//! epoch; the epoch's losses are true means over windows. The validation loss decides when to stop
-//! and which parameters are kept. Equal configurations give equal bytes, whatever the number of
-//! threads, and also if the run was stopped and resumed in between.
+//! Training a forecaster: gradient descent on the mean squared error of the forecast.
 
 use std::time::Instant;
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use rand::SeedableRng;
-use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
 use regard_kernels::pointwise::mean_squared_error;
 use regard_nn::model::Model;
 use serde::{Deserialize, Serialize};
 
-use crate::checkpoint::{Checkpoint, Progress};
+use crate::checkpoint::Progress;
+use crate::descent::{Descent, EpochScores, Objective};
 use crate::error::TrainError;
 use crate::forecasting::{Forecasting, Part};
 use crate::lbfgs::minimize;
 use crate::model_file::{Array, Parameters, gradients, parameters, with_parameters};
 use crate::observer::Observer;
-use crate::optimizer::{Optimizer, OptimizerConfig};
+use crate::optimizer::OptimizerConfig;
 use crate::precision::{Precision, tensor};
-use crate::report::EpochRow;
 use crate::run_folder::RunFolder;
-use crate::schedule::{Position, ScheduleConfig};
+use crate::schedule::ScheduleConfig;
 
-/// Seconds between checkpoints inside an epoch; there is one at the end of each epoch as well.
-const CHECKPOINT_SECONDS: f64 = 20.0;
 /// Windows per batch where nothing is learned.
 const SCORE_BATCH: usize = 512;
 
@@ -168,8 +160,7 @@ pub(crate) struct Fitted {
 /// Trains `model` (built on an autodiff device) from its checkpoint or from the start.
 ///
 /// # Errors
-/// [`TrainError::NonFiniteLoss`], [`TrainError::Interrupted`] after saving a checkpoint, or an
-/// error of the checkpoint file.
+/// As [`Descent::run`].
 pub(crate) fn fit(
     model: Model,
     data: &Forecasting,
@@ -178,103 +169,54 @@ pub(crate) fn fit(
     folder: &RunFolder,
     observer: &mut dyn Observer,
 ) -> Result<Fitted, TrainError> {
-    let device = Device::default().autodiff();
-    let checkpoint_file = folder.checkpoint();
-    let batches = data.train.windows.len().div_ceil(config.batch_size);
-    let total_steps = (config.epochs * batches) as u64;
     let adam = config.optimizer.adam().ok_or(TrainError::NotLinear { found: "another model" })?;
+    let descent = Descent {
+        epochs: config.epochs,
+        batch_size: config.batch_size,
+        drop_last: false,
+        patience: config.patience,
+        clip_norm: config.clip_norm,
+        adam,
+        schedule: &config.schedule,
+        seed,
+    };
     let precision = Precision::of_module(&model);
-    let mut optimizer = Optimizer::new(adam, config.clip_norm);
-    let mut progress = Progress::default();
-    let mut model = model;
-    let mut best = parameters(&model);
-    if let Some(mut saved) = Checkpoint::load(&checkpoint_file)? {
-        let error = |problem| TrainError::ModelFile { file: checkpoint_file.clone(), problem };
-        model = with_parameters(model, saved.model).map_err(error)?;
-        optimizer.load_host(&mut saved.moments, &device.clone().without_autodiff());
-        optimizer.steps = saved.progress.steps;
-        (progress, best) = (saved.progress, saved.best);
-    }
-    let (earlier, start) = (progress.seconds, Instant::now());
-    let mut saved_at = Instant::now();
-
-    while progress.epoch < config.epochs && !out_of_patience(&progress, config) {
-        let order = epoch_order(data.train.windows.len(), seed, progress.epoch);
-        let (earlier_epoch, epoch_start) = (progress.epoch_seconds, Instant::now());
-        while progress.batch < batches {
-            let first = progress.batch * config.batch_size;
-            let indices = &order[first..order.len().min(first + config.batch_size)];
-            let position = Position {
-                epoch: progress.epoch,
-                epochs: config.epochs,
-                step: progress.steps,
-                steps: total_steps,
-            };
-            let learning_rate =
-                adam.learning_rate * config.schedule.fraction(position, &progress.plateau);
-
-            let [input, target] = data.train.batch(indices, &device, precision);
-            let input = noisy(input, config.input_noise, seed, progress.steps);
-            let steps = config.rollout.steps_at(progress.epoch);
-            let loss = rollout_loss(&model, input, target, steps, config.rollout.gradient_steps);
-            let value = loss.clone().into_scalar::<f64>();
-            check_finite(value, &progress, learning_rate)?;
-            let gradients = loss.backward();
-            model = optimizer.step(model, &gradients, learning_rate);
-
-            progress.batch += 1;
-            progress.steps += 1;
-            progress.loss_sum += value * indices.len() as f64;
-            progress.n_seen += indices.len();
-            observer.advance(progress.steps, Some(value));
-            let stop = observer.stop();
-            if stop || saved_at.elapsed().as_secs_f64() > CHECKPOINT_SECONDS {
-                progress.seconds = earlier + start.elapsed().as_secs_f64();
-                progress.epoch_seconds = earlier_epoch + epoch_start.elapsed().as_secs_f64();
-                save(folder, &progress, &model, &best, &optimizer)?;
-                saved_at = Instant::now();
-            }
-            if stop {
-                return Err(TrainError::Interrupted { folder: folder.path().to_owned() });
-            }
-        }
-        let seconds = earlier_epoch + epoch_start.elapsed().as_secs_f64();
-        let validation_loss = mean_loss(&model.valid(), &data.validation, config.rollout.steps);
-        check_finite(validation_loss, &progress, adam.learning_rate)?;
-        if validation_loss < progress.best_loss {
-            progress.best_loss = validation_loss;
-            progress.best_epoch = progress.epoch + 1;
-            best = parameters(&model);
-        }
-        config.schedule.observe(validation_loss, &mut progress.plateau);
-        let last = Position {
-            epoch: progress.epoch,
-            epochs: config.epochs,
-            step: progress.steps - 1,
-            steps: total_steps,
-        };
-        let row = EpochRow {
-            epoch: progress.epoch + 1,
-            train_loss: progress.loss_sum / progress.n_seen as f64,
-            validation_loss: Some(validation_loss),
-            learning_rate: adam.learning_rate * config.schedule.fraction(last, &progress.plateau),
-            seconds,
-        };
-        observer.epoch(&row, config.epochs);
-        progress.curve.push(row);
-        progress.epoch += 1;
-        (progress.batch, progress.loss_sum, progress.n_seen) = (0, 0.0, 0);
-        progress.epoch_seconds = 0.0;
-        progress.seconds = earlier + start.elapsed().as_secs_f64();
-        save(folder, &progress, &model, &best, &optimizer)?;
-        saved_at = Instant::now();
-    }
-    let model = with_parameters(model, best).expect("the parameters came from this model");
+    let objective = ForecastError { data, config, seed, precision };
+    let (model, mut progress) = descent.run(model, &objective, folder, observer)?;
     let model = match config.finish {
         None => model,
         Some(finish) => finished(model, data, config, finish, &mut progress, folder, observer)?,
     };
     Ok(Fitted { model: model.valid(), progress })
+}
+
+/// Mean squared error of forecasts.
+struct ForecastError<'a> {
+    data: &'a Forecasting,
+    config: &'a FitConfig,
+    seed: u64,
+    precision: Precision,
+}
+
+impl Objective for ForecastError<'_> {
+    type Model = Model;
+
+    fn n_train(&self) -> usize {
+        self.data.train.windows.len()
+    }
+
+    fn loss(&self, model: &Model, examples: &[usize], epoch: usize, step: u64) -> Tensor<1> {
+        let device = Device::default().autodiff();
+        let [input, target] = self.data.train.batch(examples, &device, self.precision);
+        let input = noisy(input, self.config.input_noise, self.seed, step);
+        let rollout = self.config.rollout;
+        rollout_loss(model, input, target, rollout.steps_at(epoch), rollout.gradient_steps)
+    }
+
+    fn scores(&self, model: &Model) -> EpochScores {
+        let loss = mean_loss(model, &self.data.validation, self.config.rollout.steps);
+        EpochScores { validation_loss: Some(loss), criterion: Some(loss), ..EpochScores::default() }
+    }
 }
 
 /// Minimises the loss over all training windows by L-BFGS; keeps the result if it validates better.
@@ -416,43 +358,6 @@ fn noisy(input: Tensor<3>, std: f64, seed: u64, step: u64) -> Tensor<3> {
     input + noise
 }
 
-fn check_finite(loss: f64, at: &Progress, learning_rate: f64) -> Result<(), TrainError> {
-    if loss.is_finite() {
-        return Ok(());
-    }
-    let (epoch, step) = (at.epoch + 1, at.steps + 1);
-    Err(TrainError::NonFiniteLoss { loss, epoch, step, learning_rate })
-}
-
-fn out_of_patience(progress: &Progress, config: &FitConfig) -> bool {
-    config
-        .patience
-        .is_some_and(|p| progress.batch == 0 && progress.epoch >= progress.best_epoch + p)
-}
-
-/// The order of windows in one epoch: a stream of its own for each epoch.
-fn epoch_order(n: usize, seed: u64, epoch: usize) -> Vec<usize> {
-    let mut rng = ChaCha8Rng::seed_from_u64(seed);
-    rng.set_stream(epoch as u64 + 1);
-    let mut order: Vec<usize> = (0..n).collect();
-    order.shuffle(&mut rng);
-    order
-}
-
-fn save(
-    folder: &RunFolder,
-    progress: &Progress,
-    model: &Model,
-    best: &Parameters,
-    optimizer: &Optimizer,
-) -> Result<(), TrainError> {
-    let mut moments = Parameters::new();
-    optimizer.to_host(&mut moments);
-    let (model, best) = (parameters(model), best.clone());
-    folder.write_metrics(&progress.curve)?;
-    Checkpoint { progress: progress.clone(), model, best, moments }.save(&folder.checkpoint())
-}
-
 /// Mean squared error over all windows of a part and `steps` forecasts in a row, in normalised units.
 pub(crate) fn mean_loss(model: &Model, part: &Part, steps: usize) -> f64 {
     let (device, precision) = (Device::default(), Precision::of_module(model));
@@ -471,16 +376,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_epoch_has_its_own_order_of_all_windows() {
-        let (a, b) = (epoch_order(100, 1, 0), epoch_order(100, 1, 1));
-        assert_ne!(a, b);
-        assert_eq!(a, epoch_order(100, 1, 0));
-        let mut sorted = a;
-        sorted.sort_unstable();
-        assert_eq!(sorted, (0..100).collect::<Vec<_>>());
-    }
-
-    #[test]
     fn the_curriculum_grows_from_one_step_to_all() {
         let rollout = RolloutConfig { steps: 9, gradient_steps: 1, curriculum_epochs: 4 };
         let steps: Vec<usize> = (0..6).map(|epoch| rollout.steps_at(epoch)).collect();
@@ -497,14 +392,5 @@ mod tests {
         assert_ne!(noise, draw(1, 6));
         let std = (noise.iter().map(|x| x * x).sum::<f64>() / noise.len() as f64).sqrt();
         assert!((std - 0.1).abs() < 0.005, "{std}");
-    }
-
-    #[test]
-    fn patience_counts_epochs_since_the_best() {
-        let config = FitConfig { patience: Some(3), ..FitConfig::default() };
-        let at = |epoch, best_epoch| Progress { epoch, best_epoch, ..Progress::default() };
-        assert!(!out_of_patience(&at(0, 0), &config));
-        assert!(!out_of_patience(&at(7, 5), &config));
-        assert!(out_of_patience(&at(8, 5), &config));
     }
 }

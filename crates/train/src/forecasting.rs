@@ -13,10 +13,12 @@ use regard_data::{DataError, Series, SeriesSet, file};
 use regard_nn::model::ForecastShape;
 
 use crate::error::TrainError;
+use crate::forecast_config::{
+    DataConfig, DataSource, ForecastConfig, NoiseConfig, TaskConfig, TestSeries,
+};
 use crate::metric::normalized_error::rms_state;
 use crate::precision::{Precision, tensor};
 use crate::report::{Ceiling, DataInfo, SplitInfo};
-use crate::run_config::{DataConfig, DataSource, NoiseConfig, RunConfig, TaskConfig, TestSeries};
 
 /// States that the ceiling of the valid prediction time is a median over.
 const CEILING_STARTS: usize = 5;
@@ -56,7 +58,7 @@ pub(crate) struct Source {
 }
 
 /// Reads or simulates what the configuration names.
-pub(crate) fn source(config: &RunConfig, origin: &str) -> Result<Source, TrainError> {
+pub(crate) fn source(config: &ForecastConfig, origin: &str) -> Result<Source, TrainError> {
     let Some(data) = &config.data else {
         return Err(TrainError::NoData { origin: origin.to_owned() });
     };
@@ -86,9 +88,9 @@ impl Forecasting {
     ///
     /// # Errors
     /// If there is no data, it cannot be read, or a part is too short for one window.
-    pub(crate) fn prepare(config: &RunConfig, origin: &str) -> Result<Self, TrainError> {
+    pub(crate) fn prepare(config: &ForecastConfig, origin: &str) -> Result<Self, TrainError> {
         let source = source(config, origin)?;
-        let TaskConfig { window, horizon } = config.task;
+        let TaskConfig { window, horizon, .. } = config.task;
         window::check(&source.set, window, horizon)?;
         let Split { train, validation, test } =
             split(&config.split, &source.set, source.test.is_some(), window, horizon)?;
@@ -122,7 +124,7 @@ impl Forecasting {
         let channels = train.channels();
         let shape = ForecastShape { window, horizon, channels };
         // The loss may look several forecasts ahead.
-        let ahead = TaskConfig { window, horizon: horizon * config.fit.rollout.steps };
+        let ahead = TaskConfig { horizon: horizon * config.fit.rollout.steps, ..config.task };
         for set in [&train, &validation] {
             window::check(set, ahead.window, ahead.horizon)?;
         }
@@ -146,7 +148,7 @@ impl Forecasting {
 }
 
 /// How long the truth agrees with other computations of itself, from states of the test part.
-fn ceiling(config: &RunConfig, test: &Part, normalization: &Normalization) -> Option<Ceiling> {
+fn ceiling(config: &ForecastConfig, test: &Part, normalization: &Normalization) -> Option<Ceiling> {
     let Some(DataSource::Simulation(simulation, _)) = config.data.as_ref().map(DataConfig::source)
     else {
         return None;

@@ -7,12 +7,16 @@
 
 mod checkpoint;
 pub mod classical;
+pub mod classification;
 mod closed_form;
 mod compare;
+mod descent;
 mod ensemble;
 mod error;
 mod evaluate;
 mod fit;
+mod forecast_config;
+mod forecast_run;
 mod forecasting;
 pub mod inspect;
 mod lbfgs;
@@ -39,13 +43,14 @@ pub use compare::{Comparison, compare};
 pub use ensemble::{EnsembleAt, EnsembleReport, evaluate_ensemble};
 pub use error::TrainError;
 pub use fit::{FinishConfig, FitConfig, RolloutConfig};
+pub use forecast_config::{
+    DataConfig, DataSource, EvaluateConfig, FileData, ForecastConfig, ForecastKind, NoiseConfig,
+    SimulatedData, TaskConfig, TestSeries,
+};
 pub use observer::{Observer, Silent};
 pub use precision::Precision;
 pub use predict::{PredictRequest, Prediction, predict};
 pub use run::{Outcome, TrainOptions, evaluate, make_data, resume, train};
-pub use run_config::{
-    DataConfig, DataSource, EvaluateConfig, FileData, NoiseConfig, RunConfig, SimulatedData,
-    TaskConfig, TestSeries,
-};
+pub use run_config::RunConfig;
 pub use run_folder::ROOT as RUNS_ROOT;
 pub use schedule::ScheduleConfig;

@@ -10,8 +10,10 @@ use std::path::Path;
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::tensor::{Device, Gradients, Tensor, TensorData};
 use regard_data::normalize::Normalization;
+use regard_nn::model::classifier::{Classifier, ClassifierConfig, ClassifyShape};
 use regard_nn::model::{ForecastShape, Model, ModelConfig};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::error::TrainError;
@@ -38,6 +40,37 @@ pub struct ModelCard {
     pub dt: Option<f64>,
     /// Statistics of the training part.
     pub normalization: Normalization,
+}
+
+/// What the file of a classifier says beside its parameters.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ClassifierCard {
+    /// Version of this format.
+    pub version: u32,
+    /// The classifier's configuration.
+    pub classifier: ClassifierConfig,
+    /// Steps, channels, number of classes.
+    pub shape: ClassifyShape,
+    /// Names of the channels, in order.
+    pub columns: Vec<String>,
+    /// Names of the classes, in order.
+    pub classes: Vec<String>,
+    /// What brings physical values to the model's units.
+    pub normalization: Normalization,
+}
+
+impl ClassifierCard {
+    /// A card of the current version.
+    #[must_use]
+    pub fn new(
+        classifier: ClassifierConfig,
+        shape: ClassifyShape,
+        columns: Vec<String>,
+        classes: Vec<String>,
+        normalization: Normalization,
+    ) -> Self {
+        Self { version: VERSION, classifier, shape, columns, classes, normalization }
+    }
 }
 
 impl ModelCard {
@@ -241,48 +274,67 @@ pub(crate) fn from_bytes(file: &Path, bytes: &[u8]) -> Result<(Parameters, Strin
     Ok((found, metadata.clone()))
 }
 
-/// Writes a model and its card; the file is complete or absent.
+/// Writes a model and its card, a [`ModelCard`] or [`ClassifierCard`]; the file is complete or absent.
 ///
 /// # Errors
 /// [`TrainError::Io`].
 ///
 /// # Panics
 /// Never: the card has a JSON form.
-pub fn save(file: &Path, model: &Model, card: &ModelCard) -> Result<(), TrainError> {
+pub fn save(file: &Path, model: &impl Module, card: &impl Serialize) -> Result<(), TrainError> {
     let card = serde_json::to_string(card).expect("a card has a JSON form");
     let bytes = to_bytes(&parameters(model), card);
     write_atomically(file, &bytes).map_err(TrainError::io("write", file))
 }
 
-/// Reads a model and its card.
+/// Reads a forecaster and its card.
 ///
 /// # Errors
 /// [`TrainError::Io`], or [`TrainError::ModelFile`] if the file is cut short, of another program
-/// or version, or its parameters do not fit its configuration.
+/// or version, of another task, or its parameters do not fit its configuration.
 pub fn load(file: &Path, device: &Device) -> Result<(Model, ModelCard), TrainError> {
+    let (card, parameters) = read_card::<ModelCard>(file)?;
+    let model = card.model.init(card.shape, &card.normalization.increment_std, device)?;
+    let error = |problem| TrainError::ModelFile { file: file.to_owned(), problem };
+    Ok((with_parameters(model, parameters).map_err(error)?, card))
+}
+
+/// Reads a classifier and its card.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_classifier(
+    file: &Path,
+    device: &Device,
+) -> Result<(Classifier, ClassifierCard), TrainError> {
+    let (card, parameters) = read_card::<ClassifierCard>(file)?;
+    let model = card.classifier.init(card.shape, device)?;
+    let error = |problem| TrainError::ModelFile { file: file.to_owned(), problem };
+    Ok((with_parameters(model, parameters).map_err(error)?, card))
+}
+
+/// The parameters of a file, and what it says beside them.
+fn read_card<C: DeserializeOwned>(file: &Path) -> Result<(C, Parameters), TrainError> {
     let bytes = std::fs::read(file).map_err(TrainError::io("read", file))?;
     let (parameters, metadata) = from_bytes(file, &bytes)?;
     let error = |problem| TrainError::ModelFile { file: file.to_owned(), problem };
-    let card: ModelCard = serde_json::from_str(&metadata)
-        .map_err(|e| error(format!("its description cannot be read ({e}); train anew")))?;
-    if card.version != VERSION {
-        return Err(error(format!(
-            "model format {}, this program reads format {VERSION}",
-            card.version
-        )));
+    let unreadable =
+        |e: serde_json::Error| error(format!("its description cannot be read ({e}); train anew"));
+    let card: serde_json::Value = serde_json::from_str(&metadata).map_err(unreadable)?;
+    let version = card.get("version").and_then(serde_json::Value::as_u64).unwrap_or(0);
+    if version != u64::from(VERSION) {
+        return Err(error(format!("model format {version}, this program reads format {VERSION}")));
     }
-    let model = card.model.init(card.shape, &card.normalization.increment_std, device)?;
-    let model = with_parameters(model, parameters).map_err(error)?;
-    Ok((model, card))
+    Ok((serde_json::from_value(card).map_err(unreadable)?, parameters))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::run_config::RunConfig;
+    use crate::forecast_config::ForecastConfig;
 
     fn model() -> (Model, ModelCard) {
-        let config = RunConfig::load("lorenz", &[]).unwrap();
+        let config = ForecastConfig::load("lorenz", &[]).unwrap();
         let shape = ForecastShape { window: 8, horizon: 1, channels: 3 };
         let normalization =
             Normalization { mean: vec![0.0; 3], std: vec![1.0; 3], increment_std: vec![0.1; 3] };

@@ -30,6 +30,9 @@ pub enum OptimizerConfig {
         /// Keeps the denominator away from zero.
         #[serde(default = "eps")]
         eps: f64,
+        /// Penalty `l2/2 ‖θ‖²` on the parameters; its gradient passes through the moments.
+        #[serde(default)]
+        l2: f64,
     },
     /// Adam with decoupled weight decay.
     AdamW {
@@ -61,7 +64,7 @@ fn weight_decay() -> f64 {
 
 impl Default for OptimizerConfig {
     fn default() -> Self {
-        Self::Adam { learning_rate: learning_rate(), eps: eps() }
+        Self::Adam { learning_rate: learning_rate(), eps: eps(), l2: 0.0 }
     }
 }
 
@@ -69,11 +72,11 @@ impl OptimizerConfig {
     /// Adam's constants; `None` for the closed form, which takes no steps.
     pub(crate) fn adam(&self) -> Option<AdamConfig> {
         match *self {
-            Self::Adam { learning_rate, eps } => {
-                Some(AdamConfig { learning_rate, eps, weight_decay: 0.0 })
+            Self::Adam { learning_rate, eps, l2 } => {
+                Some(AdamConfig { learning_rate, eps, weight_decay: 0.0, l2 })
             }
             Self::AdamW { learning_rate, eps, weight_decay } => {
-                Some(AdamConfig { learning_rate, eps, weight_decay })
+                Some(AdamConfig { learning_rate, eps, weight_decay, l2: 0.0 })
             }
             Self::ClosedForm(_) => None,
         }
@@ -86,7 +89,7 @@ impl OptimizerConfig {
         if let Self::ClosedForm(config) = self {
             return config.check();
         }
-        let Some(AdamConfig { learning_rate, eps, weight_decay }) = self.adam() else {
+        let Some(AdamConfig { learning_rate, eps, weight_decay, l2 }) = self.adam() else {
             return Ok(());
         };
         if !(learning_rate > 0.0 && learning_rate.is_finite()) {
@@ -97,6 +100,9 @@ impl OptimizerConfig {
         }
         if !(weight_decay >= 0.0 && weight_decay.is_finite()) {
             return error("fit.optimizer.weight_decay", weight_decay, "zero or a positive number");
+        }
+        if !(l2 >= 0.0 && l2.is_finite()) {
+            return error("fit.optimizer.l2", l2, "zero or a positive number");
         }
         Ok(())
     }
@@ -111,13 +117,16 @@ pub struct AdamConfig {
     pub eps: f64,
     /// Fraction of each parameter removed per unit of learning rate.
     pub weight_decay: f64,
+    /// Fraction of each parameter added to its gradient.
+    pub l2: f64,
 }
 
 impl AdamConfig {
     fn step(&self, learning_rate: f64, step: u64, grad_scale: f64) -> AdamStep {
-        let Self { eps, weight_decay, .. } = *self;
+        let Self { eps, weight_decay, l2, .. } = *self;
         // The betas of the paper, which every published configuration here uses.
-        AdamStep { learning_rate, beta_1: 0.9, beta_2: 0.999, eps, weight_decay, step, grad_scale }
+        let (beta_1, beta_2) = (0.9, 0.999);
+        AdamStep { learning_rate, beta_1, beta_2, eps, weight_decay, l2, step, grad_scale }
     }
 }
 
@@ -251,7 +260,7 @@ mod tests {
         device.seed(3);
         let mut line =
             Line { slope: Param::from_tensor(Tensor::random([1], Distribution::Default, &device)) };
-        let config = AdamConfig { learning_rate: 0.1, eps: 1e-8, weight_decay: 0.0 };
+        let config = AdamConfig { learning_rate: 0.1, eps: 1e-8, weight_decay: 0.0, l2: 0.0 };
         let mut optimizer = Optimizer::new(config, clip_norm);
         for _ in 0..steps {
             let loss = (line.slope.val() - 5.0).square().sum();
@@ -269,7 +278,7 @@ mod tests {
 
     #[test]
     fn constants_out_of_range_are_named() {
-        let config = OptimizerConfig::Adam { learning_rate: -1.0, eps: 1e-8 };
+        let config = OptimizerConfig::Adam { learning_rate: -1.0, eps: 1e-8, l2: 0.0 };
         assert_eq!(
             config.check().unwrap_err().to_string(),
             "fit.optimizer.learning_rate = -1: expected a positive number"

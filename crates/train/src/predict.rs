@@ -14,9 +14,9 @@ use regard_data::{Series, SeriesSet, file, window};
 
 use crate::error::TrainError;
 use crate::evaluate::model_rollouts;
+use crate::forecast_run::read_to_continue;
 use crate::metric::ensemble::central_interval;
 use crate::model_file;
-use crate::run::read_to_continue;
 use crate::run_folder::RunFolder;
 
 /// Share of the members between the lower and the upper column.
@@ -89,7 +89,7 @@ pub fn predict(runs: &[PathBuf], request: &PredictRequest) -> Result<Prediction,
 /// The forecast of one run, in physical units.
 fn member(run: &Path, request: &PredictRequest) -> Result<SeriesSet, TrainError> {
     let folder = RunFolder::open(run)?;
-    let config = folder.config()?;
+    let config = folder.forecast_config()?;
     let (mut model, card) = model_file::load(&folder.model(), &Device::default())?;
     let mut shape = card.shape;
     if let Some(window) = request.window {

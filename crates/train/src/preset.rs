@@ -31,6 +31,7 @@ const ALL: &[Preset] = &[
     preset!("shear-flow-lifted"),
     preset!("sinusoids"),
     preset!("sinusoids-lifted"),
+    preset!("uci-har"),
 ];
 
 impl Preset {
@@ -78,7 +79,7 @@ mod tests {
             message,
             "no preset and no file is called \"lorens\" (did you mean \"lorenz\"?); \
              presets: lorenz, lorenz-anchor, lorenz-direct, lorenz-lifted, lorenz-noise, \
-             reactor, reactor-lifted, series, shear-flow, shear-flow-lifted, sinusoids, sinusoids-lifted"
+             reactor, reactor-lifted, series, shear-flow, shear-flow-lifted, sinusoids, sinusoids-lifted, uci-har"
         );
     }
 }

@@ -2,6 +2,10 @@
 
 use regard_nn::mechanism::{EasyConfig, EasyForm, MechanismConfig, SoftmaxConfig, TimeMatrix};
 use regard_nn::model::baseline::LstmConfig;
+use regard_nn::model::classifier::{
+    AttentionClassifierConfig, BlockConfig, ClassifierConfig, InputActivation,
+    LstmClassifierConfig, Pooling, Positions,
+};
 use regard_nn::model::{ForecasterConfig, LiftedConfig, ModelConfig, Readout};
 
 use crate::error::TrainError;
@@ -59,12 +63,16 @@ pub fn name_of(model: &ModelConfig) -> &'static str {
     match model {
         ModelConfig::Lstm(_) => "lstm",
         ModelConfig::Lifted(_) => "lifted",
-        ModelConfig::Forecaster(f) => match &f.mechanism {
-            MechanismConfig::Softmax(_) => "softmax",
-            MechanismConfig::Easy(c) => match c.form {
-                EasyForm::Right => "easy",
-                EasyForm::Left => "easy-left",
-            },
+        ModelConfig::Forecaster(f) => mechanism_name(&f.mechanism),
+    }
+}
+
+fn mechanism_name(mechanism: &MechanismConfig) -> &'static str {
+    match mechanism {
+        MechanismConfig::Softmax(_) => "softmax",
+        MechanismConfig::Easy(c) => match c.form {
+            EasyForm::Right => "easy",
+            EasyForm::Left => "easy-left",
         },
     }
 }
@@ -102,14 +110,75 @@ fn encoder_like(model: &ModelConfig) -> ForecasterConfig {
     }
 }
 
+/// Names that [`classifier`] knows.
+pub const CLASSIFIERS: &[&str] =
+    &["larnn", "softmax", "easy", "lstm", "gru", "residual-bilstm", "cnn", "paper-larnn"];
+
+/// The classifier called `name`, of the width of `like`.
+///
+/// # Errors
+/// [`TrainError::UnknownModel`], with the nearest name.
+pub fn classifier(name: &str, like: &ClassifierConfig) -> Result<ClassifierConfig, TrainError> {
+    if name == classifier_name(like) {
+        return Ok(like.clone());
+    }
+    let width = width_of(like);
+    let encoder = |mechanism| {
+        ClassifierConfig::Classifier(AttentionClassifierConfig {
+            d_model: width,
+            activation: InputActivation::Identity,
+            positions: Positions::Learned,
+            block: BlockConfig::Encoder { d_ff: 2 * width, n_layers: 2 },
+            mechanism,
+            pooling: Pooling::Mean,
+            dropout: 0.1,
+        })
+    };
+    Ok(match name {
+        "softmax" => encoder(MechanismConfig::Softmax(SoftmaxConfig { n_heads: 4, causal: false })),
+        "easy" => encoder(MechanismConfig::Easy(EasyConfig::new(4))),
+        "lstm" => ClassifierConfig::Lstm(LstmClassifierConfig {
+            d_hidden: width,
+            n_layers: 2,
+            input: Some(InputActivation::Relu),
+            forget_bias: 1.0,
+            pooling: Pooling::Last,
+            dropout: 0.1,
+        }),
+        _ => {
+            return Err(TrainError::UnknownModel {
+                name: name.to_owned(),
+                known: CLASSIFIERS.iter().map(ToString::to_string).collect(),
+            });
+        }
+    })
+}
+
+/// Width of the rows inside a classifier.
+fn width_of(model: &ClassifierConfig) -> usize {
+    match model {
+        ClassifierConfig::Classifier(c) => c.d_model,
+        ClassifierConfig::Lstm(c) => c.d_hidden,
+    }
+}
+
+/// Name of a classifier in tables: its mechanism, or its kind.
+#[must_use]
+pub fn classifier_name(model: &ClassifierConfig) -> &'static str {
+    match model {
+        ClassifierConfig::Lstm(_) => "lstm",
+        ClassifierConfig::Classifier(c) => mechanism_name(&c.mechanism),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::run_config::RunConfig;
+    use crate::forecast_config::ForecastConfig;
 
     #[test]
     fn every_name_gives_a_model_of_that_name() {
-        let like = RunConfig::load("lorenz", &[]).unwrap().model;
+        let like = ForecastConfig::load("lorenz", &[]).unwrap().model;
         for name in MODELS {
             assert_eq!(name_of(&model(name, &like).unwrap()), *name);
         }
@@ -117,7 +186,7 @@ mod tests {
 
     #[test]
     fn an_unknown_model_gets_the_nearest_name() {
-        let like = RunConfig::default().model;
+        let like = ForecastConfig::default().model;
         assert_eq!(
             model("softmx", &like).unwrap_err().to_string(),
             "no model is called \"softmx\" (did you mean \"softmax\"?); \

@@ -1,27 +1,18 @@
-//! Whole runs: train, resume, evaluate, predict.
+//! The life of a run, whatever its task: train, resume, evaluate.
 
 use std::path::{Path, PathBuf};
 
-use burn::module::Module;
-use burn::tensor::Device;
-use regard_data::file::{self, Missing, ReadOptions};
+use regard_data::file;
 use regard_data::simulate::Simulate;
-use regard_data::{Series, SeriesSet, window};
-use regard_nn::model::Model;
 
-use crate::checkpoint::Progress;
-use crate::closed_form;
+use crate::classification;
 use crate::error::TrainError;
-use crate::evaluate::{Rollouts, Scorer, Starts};
-use crate::fit::{Fitted, fit};
-use crate::forecasting::{Forecasting, part};
-use crate::model_file::{self, ModelCard};
+use crate::forecast_run;
 use crate::observer::Observer;
-use crate::optimizer::OptimizerConfig;
-use crate::report::Report;
-use crate::run_config::{DataConfig, FileData, RunConfig};
+use crate::precision::Precision;
+use crate::report::{RunInfo, RunReport};
+use crate::run_config::RunConfig;
 use crate::run_folder::RunFolder;
-use crate::run_report;
 
 /// How a run is named and where it goes.
 #[derive(Debug, Clone, Default)]
@@ -40,7 +31,52 @@ pub struct Outcome {
     /// Its folder.
     pub folder: PathBuf,
     /// Its report, also in the folder.
-    pub report: Report,
+    pub report: RunReport,
+}
+
+/// A task as a run needs it.
+pub(crate) trait Task {
+    /// Everything that is trained and scored on.
+    type Data: Sync;
+
+    /// Reads or simulates, splits and normalises; `origin` is what messages call the configuration.
+    fn prepare(&self, origin: &str) -> Result<Self::Data, TrainError>;
+
+    /// Builds the model once without using it: its configuration is checked against the data.
+    fn check_model(&self, data: &Self::Data) -> Result<(), TrainError>;
+
+    /// Trains from the start or a checkpoint, scores, and writes everything into the folder.
+    fn finish(
+        &self,
+        data: &Self::Data,
+        place: &Place<'_>,
+        observer: &mut dyn Observer,
+    ) -> Result<RunReport, TrainError>;
+}
+
+/// Where a run goes, and how it is called.
+pub(crate) struct Place<'a> {
+    pub(crate) folder: &'a RunFolder,
+    /// Preset or stem of the configuration file.
+    pub(crate) name: &'a str,
+    /// The command line.
+    pub(crate) command: &'a str,
+}
+
+impl Place<'_> {
+    /// What the report says about the run itself.
+    pub(crate) fn info(&self, title: &str, seed: u64, precision: Precision) -> RunInfo {
+        RunInfo {
+            name: self.folder.name(),
+            preset: self.name.to_owned(),
+            title: title.to_owned(),
+            created: jiff::Zoned::now().strftime("%Y-%m-%d %H:%M %Z").to_string(),
+            command: self.command.to_owned(),
+            seed,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            device: format!("CPU, {} threads, {}", rayon::current_num_threads(), precision.name()),
+        }
+    }
 }
 
 /// Trains, scores and reports; everything ends up in one folder.
@@ -55,18 +91,11 @@ pub fn train(
     observer: &mut dyn Observer,
 ) -> Result<Outcome, TrainError> {
     let mut config = config.clone();
-    make_absolute(&mut config)?;
-    observer.phase("preparing data", None);
-    let data = Forecasting::prepare(&config, &options.name)?;
-    check_model(&config, &data)?;
-    let folder = RunFolder::create(options.out.as_deref(), &options.name)?;
-    let result = folder.write_config(&config).and_then(|()| {
-        in_pool(|| finish(&config, &data, &folder, &options.name, &options.command, observer))
-    });
-    if result.is_err() {
-        folder.remove_if_useless();
+    config.make_absolute()?;
+    match &config {
+        RunConfig::Forecast(task) => begin(task, &config, options, observer),
+        RunConfig::Classify(task) => begin(task, &config, options, observer),
     }
-    result
 }
 
 /// Continues a run that was stopped; a finished run is returned as it is.
@@ -81,60 +110,10 @@ pub fn resume(run: &Path, observer: &mut dyn Observer) -> Result<Outcome, TrainE
         observer.note("this run is finished; nothing to resume");
         return Ok(Outcome { folder: folder.path().to_owned(), report });
     }
-    let config = folder.config()?;
-    observer.phase("preparing data", None);
-    let name = folder.name();
-    let data = Forecasting::prepare(&config, &name)?;
-    let command = format!("regard train --resume {}", folder.path().display());
-    in_pool(|| finish(&config, &data, &folder, &name, &command, observer))
-}
-
-/// Runs `work` on a thread of the pool: a step enters the pool some hundred times, which from outside
-/// means two changes of threads each. A small model trains a fifth faster so.
-fn in_pool<R: Send>(work: impl FnOnce() -> R + Send) -> R {
-    rayon::scope(|_| work())
-}
-
-fn finish(
-    config: &RunConfig,
-    data: &Forecasting,
-    folder: &RunFolder,
-    name: &str,
-    command: &str,
-    observer: &mut dyn Observer,
-) -> Result<Outcome, TrainError> {
-    let label = crate::registry::name_of(&config.model);
-    let batches = data.train.windows.len().div_ceil(config.fit.batch_size);
-    observer.phase(
-        &format!("training {label}, seed {}", config.seed),
-        Some((batches * config.fit.epochs) as u64),
-    );
-    let device = Device::default().autodiff();
-    device.seed(config.seed);
-    let model = config.model.init(data.shape, &data.normalization.increment_std, &device)?;
-    let model = config.precision.cast(model);
-    let Fitted { model, progress } = match (&config.fit.optimizer, &model) {
-        (OptimizerConfig::ClosedForm(closed_form), Model::Lifted(model)) => {
-            closed_form::fit(&model.valid(), data, closed_form, config.evaluate, folder, observer)?
-        }
-        _ => fit(model, data, &config.fit, config.seed, folder, observer)?,
-    };
-    let card = ModelCard::new(
-        config.model.clone(),
-        data.shape,
-        data.info.columns.clone(),
-        data.info.dt,
-        data.normalization.clone(),
-    );
-    model_file::save(&folder.model(), &model, &card)?;
-    let (mut report, predictions) = scored(config, data, &model, &progress, observer);
-    report.run = run_report::run_info(config, name, folder, command);
-    if let Some(predictions) = predictions {
-        file::write(&folder.predictions(), &predictions)?;
+    match &folder.config()? {
+        RunConfig::Forecast(task) => go_on(task, &folder, observer),
+        RunConfig::Classify(task) => go_on(task, &folder, observer),
     }
-    folder.write_report(&report)?;
-    folder.remove_checkpoint();
-    Ok(Outcome { folder: folder.path().to_owned(), report })
 }
 
 /// Scores a saved run again: on its own test part, or on all of another file.
@@ -145,33 +124,55 @@ pub fn evaluate(
     run: &Path,
     data: Option<&Path>,
     observer: &mut dyn Observer,
-) -> Result<Report, TrainError> {
+) -> Result<RunReport, TrainError> {
     let folder = RunFolder::open(run)?;
-    let config = folder.config()?;
-    let (model, card) = model_file::load(&folder.model(), &Device::default())?;
-    observer.phase("preparing data", None);
-    let mut prepared = Forecasting::prepare(&config, &folder.name())?;
-    if let Some(path) = data {
-        let set = read_like(&config, &card, path)?;
-        window::check(&set, card.shape.window, card.shape.horizon)?;
-        prepared.test = part(&set, &card.normalization, config.task);
-        prepared.info.test = prepared.test.info();
-        prepared.info.source = format!("{} (trained on {})", path.display(), prepared.info.source);
-        prepared.info.dt = set.dt.or(prepared.info.dt);
-    }
-    let earlier = folder.report()?;
-    let (mut report, _) =
-        in_pool(|| scored(&config, &prepared, &model, &Progress::default(), observer));
-    if let Some(earlier) = earlier {
-        report.training = earlier.training;
-        report.run = earlier.run;
-        if let (Some(new), Some(old)) = (report.scores.first_mut(), earlier.scores.first()) {
-            new.seconds_per_epoch = old.seconds_per_epoch;
+    Ok(match &folder.config()? {
+        RunConfig::Forecast(config) => {
+            RunReport::Forecast(forecast_run::evaluate(&folder, config, data, observer)?)
         }
-    } else {
-        report.run = run_report::run_info(&config, &folder.name(), &folder, "");
+        RunConfig::Classify(config) => {
+            RunReport::Classify(classification::evaluate(&folder, config, data, observer)?)
+        }
+    })
+}
+
+fn begin<T: Task + Sync>(
+    task: &T,
+    config: &RunConfig,
+    options: &TrainOptions,
+    observer: &mut dyn Observer,
+) -> Result<Outcome, TrainError> {
+    observer.phase("preparing data", None);
+    let data = task.prepare(&options.name)?;
+    task.check_model(&data)?;
+    let folder = RunFolder::create(options.out.as_deref(), &options.name)?;
+    let place = Place { folder: &folder, name: &options.name, command: &options.command };
+    let result =
+        folder.write_config(config).and_then(|()| in_pool(|| task.finish(&data, &place, observer)));
+    if result.is_err() {
+        folder.remove_if_useless();
     }
-    Ok(report)
+    Ok(Outcome { folder: folder.path().to_owned(), report: result? })
+}
+
+fn go_on<T: Task + Sync>(
+    task: &T,
+    folder: &RunFolder,
+    observer: &mut dyn Observer,
+) -> Result<Outcome, TrainError> {
+    observer.phase("preparing data", None);
+    let name = folder.name();
+    let data = task.prepare(&name)?;
+    let command = format!("regard train --resume {}", folder.path().display());
+    let place = Place { folder, name: &name, command: &command };
+    let report = in_pool(|| task.finish(&data, &place, observer))?;
+    Ok(Outcome { folder: folder.path().to_owned(), report })
+}
+
+/// Runs `work` on a thread of the pool: a step enters the pool some hundred times, which from outside
+/// means two changes of threads each. A small model trains a fifth faster so.
+pub(crate) fn in_pool<R: Send>(work: impl FnOnce() -> R + Send) -> R {
+    rayon::scope(|_| work())
 }
 
 /// Simulates trajectories into a file; returns how many were rejected and replaced.
@@ -182,140 +183,4 @@ pub fn make_data(simulation: &dyn Simulate, out: &Path) -> Result<usize, TrainEr
     let simulated = simulation.simulate()?;
     file::write(out, &simulated.set)?;
     Ok(simulated.n_rejected)
-}
-
-/// Builds the model once without using it: its configuration is checked against the data.
-fn check_model(config: &RunConfig, data: &Forecasting) -> Result<(), TrainError> {
-    let increment_std = &data.normalization.increment_std;
-    config.model.init(data.shape, increment_std, &Device::default())?;
-    Ok(())
-}
-
-/// A saved configuration must find its file from any folder.
-pub(crate) fn make_absolute(config: &mut RunConfig) -> Result<(), TrainError> {
-    if let Some(DataConfig::File(data)) = &mut config.data {
-        data.path =
-            std::path::absolute(&data.path).map_err(TrainError::io("find", &data.path.clone()))?;
-    }
-    Ok(())
-}
-
-/// Reads a file as the run's own data was read; its columns must be those of the model.
-pub(crate) fn read_like(
-    config: &RunConfig,
-    card: &ModelCard,
-    path: &Path,
-) -> Result<SeriesSet, TrainError> {
-    let options = match &config.data {
-        Some(DataConfig::File(data)) => data.options.clone(),
-        _ => ReadOptions::default(),
-    };
-    let set = file::read(path, &ReadOptions { columns: None, ..options.clone() })?;
-    if set.columns == card.columns {
-        return Ok(set);
-    }
-    let chosen = card.columns.iter().all(|c| set.columns.contains(c));
-    let set = if chosen {
-        file::read(path, &ReadOptions { columns: Some(card.columns.clone()), ..options })?
-    } else {
-        set
-    };
-    set.check_columns(&card.columns)?;
-    Ok(set)
-}
-
-/// As [`read_like`], with missing values left as NaN where the run's own data had to be complete.
-pub(crate) fn read_to_continue(
-    config: &RunConfig,
-    card: &ModelCard,
-    path: &Path,
-) -> Result<SeriesSet, TrainError> {
-    let mut config = config.clone();
-    let keep = |options: &mut ReadOptions| {
-        if options.missing == Missing::Error {
-            options.missing = Missing::Keep;
-        }
-    };
-    match &mut config.data {
-        Some(DataConfig::File(data)) => keep(&mut data.options),
-        data => {
-            let mut options = ReadOptions::default();
-            keep(&mut options);
-            let (path, lyapunov_exponent) = (path.to_owned(), None);
-            *data = Some(DataConfig::File(FileData { path, lyapunov_exponent, options }));
-        }
-    }
-    read_like(&config, card, path)
-}
-
-/// Scores model and baselines; everything of the report but how the run is called.
-fn scored(
-    config: &RunConfig,
-    data: &Forecasting,
-    model: &regard_nn::model::Model,
-    progress: &Progress,
-    observer: &mut dyn Observer,
-) -> (Report, Option<SeriesSet>) {
-    observer.phase("fitting baselines", None);
-    let baselines = run_report::baselines(config, data);
-    let history = baselines
-        .iter()
-        .filter_map(|b| b.method.as_ref().ok().map(|m| m.window()))
-        .fold(data.shape.window, usize::max);
-    let scale = data.info.time_scale();
-    // A baseline that needs more history than the test series have must not cost the model its
-    // rollouts.
-    let shortest = data.test.set.lengths().into_iter().min().unwrap_or(0);
-    let history = if history < shortest { history } else { data.shape.window };
-    let mut scorer =
-        Scorer::new(&data.train, &data.test, &data.normalization, scale, history, config.evaluate);
-    if let Some(DataConfig::ShearFlow(data)) = &config.data {
-        scorer.shear_flow = Some(data.simulation.system);
-    }
-    observer.phase("scoring", None);
-    let model = model.valid();
-    let (mut scores, rollouts) = scorer.model(&model, data.shape, observer);
-    observer.phase("Lyapunov exponent of the model", None);
-    scores.row.long_run.lyapunov_exponent = scorer.model_exponent(&model, data.shape, data.info.dt);
-    run_report::complete_model_row(&mut scores, config, data, progress);
-    let mut all = vec![scores];
-    for baseline in baselines {
-        observer.phase(&format!("scoring {}", baseline.name), None);
-        all.push(run_report::baseline_scores(&scorer, baseline, history));
-    }
-    let report = run_report::report(config, data, &model, progress, &scorer, all, &rollouts);
-    let predictions = predictions(data, &scorer.starts, &scorer, &rollouts);
-    (report, predictions)
-}
-
-/// Forecast and truth of every rollout, in physical units.
-fn predictions(
-    data: &Forecasting,
-    starts: &Starts,
-    scorer: &Scorer<'_>,
-    rollouts: &Rollouts,
-) -> Option<SeriesSet> {
-    let channels = data.shape.channels;
-    let columns: Vec<String> = data
-        .info
-        .columns
-        .iter()
-        .cloned()
-        .chain(data.info.columns.iter().map(|c| format!("{c}_true")))
-        .collect();
-    let series: Vec<Series> = rollouts
-        .iter()
-        .zip(scorer.truths())
-        .zip(&starts.at)
-        .map(|((pred, truth), (series, first))| {
-            let pred = data.normalization.phys_from_norm(pred);
-            let truth = data.normalization.phys_from_norm(truth);
-            let rows = pred.chunks_exact(channels).zip(truth.chunks_exact(channels));
-            let values = rows.flat_map(|(p, t)| p.iter().chain(t).copied()).collect();
-            let name = format!("{} from row {first}", data.test.set.series[*series].name);
-            Series::new(name, values, 2 * channels)
-        })
-        .collect();
-    let finite = series.iter().all(|s| s.values.iter().all(|x| x.is_finite()));
-    (!series.is_empty() && finite).then_some(SeriesSet { columns, series, dt: data.info.dt })
 }

@@ -1,268 +1,41 @@
 //! The one file that describes a run; it is saved with the run.
 //!
-//! Every key has a default but the data, so a file of three lines is a valid configuration.
-//! `--set section.key=value` changes one key of a file or preset before it is checked.
+//! `task.kind` says what is learned, and so which keys there are: [`ForecastConfig`] or
+//! [`ClassifyConfig`]. `--set section.key=value` changes one key of a file or preset before it is checked.
 
 use std::path::{Path, PathBuf};
 
-use regard_data::file::ReadOptions;
-use regard_data::simulate::{
-    KuramotoSivashinsky, Lorenz, Lorenz96, Reactor, Rossler, ShearFlow, Simulate, Simulation,
-    Sinusoids, System, VanDerPol,
-};
-use regard_data::split::SplitConfig;
-use regard_nn::mechanism::{EasyConfig, MechanismConfig, TimeMatrix};
-use regard_nn::model::{ForecasterConfig, ModelConfig, Readout};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
-use crate::classical::BaselinesConfig;
+use crate::classification::ClassifyConfig;
 use crate::error::{TrainError, nearest};
-use crate::fit::FitConfig;
-use crate::optimizer::OptimizerConfig;
-use crate::precision::Precision;
+use crate::forecast_config::ForecastConfig;
 use crate::preset;
 
-/// A whole run.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct RunConfig {
+/// Names of the tasks, in `task.kind`; the first is the default.
+const TASKS: &[&str] = &["forecast", "classify"];
+
+/// A whole run, by its task.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(untagged)]
+pub enum RunConfig {
+    /// Learns to forecast.
+    Forecast(ForecastConfig),
+    /// Learns to tell classes of series apart.
+    Classify(ClassifyConfig),
+}
+
+/// What every task's file has.
+pub(crate) trait TaskFile: Serialize + DeserializeOwned {
     /// Heading of the report.
-    pub title: String,
-    /// Seed of the parameters and of the order of batches.
-    pub seed: u64,
-    /// Type of the model's numbers, in training and in forecasts.
-    pub precision: Precision,
-    /// Where the numbers come from.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub data: Option<DataConfig>,
-    /// Noise added to what is seen; none by default.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub noise: Option<NoiseConfig>,
-    /// Which part trains, validates, and is scored.
-    pub split: SplitConfig,
-    /// What is forecast from what.
-    pub task: TaskConfig,
-    /// The model.
-    pub model: ModelConfig,
-    /// How it is trained.
-    pub fit: FitConfig,
-    /// How it is scored.
-    pub evaluate: EvaluateConfig,
-    /// Methods without gradients beside it; by default with as many lags as the window.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub baselines: Option<BaselinesConfig>,
-}
-
-/// Where the numbers come from.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "source", rename_all = "kebab-case")]
-pub enum DataConfig {
-    /// Simulated Lorenz-63 trajectories.
-    Lorenz(SimulatedData<Lorenz>),
-    /// Simulated Rössler trajectories.
-    Rossler(SimulatedData<Rossler>),
-    /// Simulated Lorenz-96 trajectories.
-    Lorenz96(SimulatedData<Lorenz96>),
-    /// Simulated fields of the Kuramoto–Sivashinsky equation.
-    KuramotoSivashinsky(SimulatedData<KuramotoSivashinsky>),
-    /// Simulated van der Pol trajectories.
-    VanDerPol(SimulatedData<VanDerPol>),
-    /// Simulated amplitudes of the nine-equation shear flow.
-    ShearFlow(SimulatedData<ShearFlow>),
-    /// Simulated trajectories of a boiling-water reactor.
-    Reactor(SimulatedData<Reactor>),
-    /// Sums of sinusoids.
-    Sinusoids(SimulatedData<Sinusoids>),
-    /// A table or array on disk.
-    File(FileData),
-}
-
-/// Simulated trajectories to learn from, and others to score.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(bound(
-    serialize = "S: System + Serialize",
-    deserialize = "S: System + serde::de::DeserializeOwned"
-))]
-pub struct SimulatedData<S: System> {
-    /// Trajectories to train and validate on; the keys stand in `[data]` itself.
-    #[serde(flatten)]
-    pub simulation: Simulation<S>,
-    /// Trajectories to score; same system and time step.
-    pub test: TestSeries,
-}
-
-/// How many trajectories to score, and from which seed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct TestSeries {
-    /// Number of trajectories.
-    pub n_series: usize,
-    /// Steps of each.
-    pub n_steps: usize,
-    /// Seed of the initial states; must differ from that of the training series.
-    pub seed: u64,
-}
-
-/// A file, and how to read it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct FileData {
-    /// CSV, TSV, Parquet, NPZ or NPY.
-    pub path: PathBuf,
-    /// Largest Lyapunov exponent per unit of time, if known: the unit of valid prediction times.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub lyapunov_exponent: Option<f64>,
-    /// Columns, id column, array, missing values; the keys stand in `[data]` itself.
-    #[serde(flatten)]
-    pub options: ReadOptions,
-}
-
-/// Gaussian observation noise, to study how methods bear it: training, validation and the rows that
-/// a forecast starts from have it, the rows that a forecast is compared with have not.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct NoiseConfig {
-    /// Standard deviation, as a share of each variable's own over the training part.
-    pub std: f64,
-    /// Seed of the noise.
-    #[serde(default)]
-    pub seed: u64,
-    /// Whether the rows that test forecasts start from have it, too.
-    #[serde(default = "yes")]
-    pub starts: bool,
-}
-
-fn yes() -> bool {
-    true
-}
-
-/// What is forecast from what.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct TaskConfig {
-    /// Steps given.
-    pub window: usize,
-    /// Steps forecast at once.
-    pub horizon: usize,
-}
-
-/// How a model is scored.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct EvaluateConfig {
-    /// Free-running forecasts, from starts spread evenly over the test part.
-    pub rollouts: usize,
-    /// Steps of each; fewer if the test series are shorter.
-    pub steps: usize,
-}
-
-impl Default for TestSeries {
-    fn default() -> Self {
-        Self { n_series: 25, n_steps: 2500, seed: 2 }
-    }
-}
-
-impl Default for TaskConfig {
-    fn default() -> Self {
-        Self { window: 32, horizon: 1 }
-    }
-}
-
-impl Default for EvaluateConfig {
-    fn default() -> Self {
-        Self { rollouts: 100, steps: 500 }
-    }
-}
-
-impl Default for RunConfig {
-    fn default() -> Self {
-        Self {
-            title: "Forecast".to_owned(),
-            seed: 0,
-            precision: Precision::F32,
-            data: None,
-            noise: None,
-            split: SplitConfig::Time { train: 0.7, validation: 0.15 },
-            task: TaskConfig::default(),
-            model: ModelConfig::Forecaster(ForecasterConfig {
-                d_model: 64,
-                d_ff: 128,
-                n_layers: 2,
-                readout: Readout::Increment,
-                time_maps: TimeMatrix::default(),
-                mechanism: MechanismConfig::Easy(EasyConfig::new(4)),
-            }),
-            fit: FitConfig::default(),
-            evaluate: EvaluateConfig::default(),
-            baselines: None,
-        }
-    }
-}
-
-/// Names of sources, simulated ones first.
-const SOURCES: &[&str] = &[
-    Lorenz::KIND,
-    Rossler::KIND,
-    Lorenz96::KIND,
-    KuramotoSivashinsky::KIND,
-    VanDerPol::KIND,
-    ShearFlow::KIND,
-    Reactor::KIND,
-    Sinusoids::KIND,
-    "file",
-];
-
-/// Keys of `[data]` for each source; flattened sections cannot refuse unknown keys themselves.
-/// Of a simulated system they are those of `[data]` that it shares with the others, and its own.
-const SAMPLING_KEYS: &[&str] =
-    &["source", "n_series", "n_steps", "dt", "substeps", "burn_in", "seed", "test"];
-const SYSTEM_KEYS: &[(&str, &[&str])] = &[
-    (Lorenz::KIND, &["sigma", "rho", "beta"]),
-    (Rossler::KIND, &["a", "b", "c"]),
-    (Lorenz96::KIND, &["n_variables", "forcing"]),
-    (KuramotoSivashinsky::KIND, &["length", "n_points"]),
-    (VanDerPol::KIND, &["mu"]),
-    (ShearFlow::KIND, &["reynolds", "length_x", "length_z"]),
-    (Reactor::KIND, &["gain"]),
-    (Sinusoids::KIND, &["amplitudes", "frequencies", "phases", "max_start"]),
-];
-const FILE_KEYS: &[&str] = &[
-    "source",
-    "path",
-    "lyapunov_exponent",
-    "columns",
-    "id_column",
-    "time_column",
-    "array",
-    "missing",
-];
-
-/// Where the numbers come from, whatever the system.
-pub enum DataSource<'a> {
-    /// A table or array on disk.
-    File(&'a FileData),
-    /// A simulation, and the series of it that are scored.
-    Simulation(&'a dyn Simulate, &'a TestSeries),
-}
-
-impl DataConfig {
-    /// The file or the simulation.
-    #[must_use]
-    pub fn source(&self) -> DataSource<'_> {
-        fn simulated<S: System>(data: &SimulatedData<S>) -> DataSource<'_> {
-            DataSource::Simulation(&data.simulation, &data.test)
-        }
-        match self {
-            Self::Lorenz(data) => simulated(data),
-            Self::Rossler(data) => simulated(data),
-            Self::Lorenz96(data) => simulated(data),
-            Self::KuramotoSivashinsky(data) => simulated(data),
-            Self::VanDerPol(data) => simulated(data),
-            Self::ShearFlow(data) => simulated(data),
-            Self::Reactor(data) => simulated(data),
-            Self::Sinusoids(data) => simulated(data),
-            Self::File(data) => DataSource::File(data),
-        }
-    }
+    fn title_mut(&mut self) -> &mut String;
+    /// File or folder of the data, if it is on disk.
+    fn path_mut(&mut self) -> Option<&mut PathBuf>;
+    /// Refuses unknown keys in sections that cannot do so themselves.
+    fn check_keys(origin: &str, table: &toml::Table) -> Result<(), TrainError>;
+    /// Refuses values out of range.
+    fn check(&self) -> Result<(), TrainError>;
 }
 
 impl RunConfig {
@@ -283,11 +56,11 @@ impl RunConfig {
             (format!("preset {spec}"), preset::find(spec)?.toml.to_owned())
         };
         let mut config = Self::parse(&origin, &text, set)?;
-        if let Some(DataConfig::File(file)) = &mut config.data
-            && file.path.is_relative()
+        if let Some(data) = config.path_mut()
+            && data.is_relative()
             && let Some(folder) = path.parent().filter(|_| is_file)
         {
-            file.path = folder.join(&file.path);
+            *data = folder.join(&*data);
         }
         Ok(config)
     }
@@ -296,43 +69,12 @@ impl RunConfig {
     ///
     /// # Errors
     /// As [`RunConfig::load`]; messages begin with `origin`.
-    ///
-    /// # Panics
-    /// Never: a configuration is a TOML table.
     pub fn parse(origin: &str, text: &str, set: &[String]) -> Result<Self, TrainError> {
-        let error = |origin: &str, e: &toml::de::Error| TrainError::Config {
-            origin: origin.to_owned(),
-            message: with_nearest_key(e.to_string().trim_end()),
-        };
-        let table: toml::Table = toml::from_str(text).map_err(|e| error(origin, &e))?;
-        check_data_keys(origin, &table)?;
-        // Parsed from the text first: only so do messages know the line.
-        let config: Self = toml::from_str(text).map_err(|e| error(origin, &e))?;
-        let mut config = if set.is_empty() {
-            config
-        } else {
-            // Keys are set in the complete configuration, where every section says its kind.
-            let mut table = toml::Table::try_from(&config).expect("a configuration is a table");
-            for argument in set {
-                set_key(&mut table, argument)?;
-                let origin = format!("--set {argument}");
-                check_data_keys(&origin, &table)?;
-                Self::deserialize(table.clone()).map_err(|e| error(&origin, &e))?;
-            }
-            Self::deserialize(table).map_err(|e| error("--set", &e))?
-        };
-        config.fit.check()?;
-        if matches!(config.fit.optimizer, OptimizerConfig::ClosedForm(_))
-            && !matches!(config.model, ModelConfig::Lifted(_))
-        {
-            let found = crate::registry::name_of(&config.model);
-            return Err(TrainError::NotLinear { found });
-        }
-        config.check()?;
-        if config.title.is_empty() {
-            origin.clone_into(&mut config.title);
-        }
-        Ok(config)
+        let table: toml::Table = toml::from_str(text).map_err(|e| unreadable(origin, &e))?;
+        Ok(match task_of(origin, &table)? {
+            "classify" => Self::Classify(parse_task(origin, text, &table, set)?),
+            _ => Self::Forecast(parse_task(origin, text, &table, set)?),
+        })
     }
 
     /// The complete configuration as a file.
@@ -344,94 +86,176 @@ impl RunConfig {
         toml::to_string_pretty(self).expect("every field of the configuration has a TOML form")
     }
 
-    /// Takes the numbers from a file instead; keys of a file source stay.
+    /// Takes the numbers from a file or folder instead; other keys of the data stay.
     pub fn use_data_file(&mut self, path: &Path) {
-        let path = path.to_owned();
-        if let Some(DataConfig::File(file)) = &mut self.data {
-            file.path = path;
-            return;
+        match self {
+            Self::Forecast(config) => config.use_data_file(path),
+            Self::Classify(config) => config.data.path = Some(path.to_owned()),
         }
-        let file = FileData { path, lyapunov_exponent: None, options: ReadOptions::default() };
-        self.data = Some(DataConfig::File(file));
     }
 
-    /// Replaces the model by another of about the same size: a mechanism in the same encoder, or
-    /// an LSTM of twice the width.
+    /// Replaces the model by another of about the same size.
     ///
     /// # Errors
     /// [`TrainError::UnknownModel`], with the nearest name.
     pub fn use_model(&mut self, name: &str) -> Result<(), TrainError> {
-        self.model = crate::registry::model(name, &self.model)?;
+        match self {
+            Self::Forecast(config) => config.model = crate::registry::model(name, &config.model)?,
+            Self::Classify(config) => {
+                config.model = crate::registry::classifier(name, &config.model)?;
+            }
+        }
         Ok(())
     }
 
-    fn check(&self) -> Result<(), TrainError> {
-        let positive = |key, value: usize| {
-            if value > 0 {
-                return Ok(());
-            }
-            Err(TrainError::OutOfRange { key, value: value.to_string(), expected: "at least 1" })
-        };
-        positive("task.window", self.task.window)?;
-        positive("task.horizon", self.task.horizon)?;
-        positive("evaluate.rollouts", self.evaluate.rollouts)?;
-        positive("evaluate.steps", self.evaluate.steps)?;
-        if let Some(noise) = self.noise
-            && !(noise.std > 0.0 && noise.std.is_finite())
-        {
-            let expected = "a positive number; leave [noise] out for none";
-            return Err(TrainError::OutOfRange {
-                key: "noise.std",
-                value: noise.std.to_string(),
-                expected,
-            });
+    /// Seed of every random stream.
+    #[must_use]
+    pub fn seed(&self) -> u64 {
+        match self {
+            Self::Forecast(config) => config.seed,
+            Self::Classify(config) => config.seed,
         }
-        if let Some(DataSource::Simulation(simulation, test)) =
-            self.data.as_ref().map(DataConfig::source)
-            && test.seed == simulation.sampling().seed
-        {
-            return Err(TrainError::OutOfRange {
-                key: "data.test.seed",
-                value: test.seed.to_string(),
-                expected: "another seed than data.seed, so that no series is both trained on and scored",
-            });
+    }
+
+    /// Gives every random stream another seed.
+    pub fn set_seed(&mut self, seed: u64) {
+        match self {
+            Self::Forecast(config) => config.seed = seed,
+            Self::Classify(config) => config.seed = seed,
+        }
+    }
+
+    /// Heading of the report.
+    #[must_use]
+    pub fn title(&self) -> &str {
+        match self {
+            Self::Forecast(config) => &config.title,
+            Self::Classify(config) => &config.title,
+        }
+    }
+
+    /// Name of the model in tables: its mechanism, or its kind.
+    #[must_use]
+    pub fn model_name(&self) -> &'static str {
+        match self {
+            Self::Forecast(config) => crate::registry::name_of(&config.model),
+            Self::Classify(config) => crate::registry::classifier_name(&config.model),
+        }
+    }
+
+    /// The configuration of a run that forecasts.
+    ///
+    /// # Errors
+    /// [`TrainError::OtherTask`] if it does not.
+    pub fn forecast(self) -> Result<ForecastConfig, TrainError> {
+        match self {
+            Self::Forecast(config) => Ok(config),
+            Self::Classify(_) => {
+                Err(TrainError::OtherTask { found: "classify", wanted: "forecast" })
+            }
+        }
+    }
+
+    /// The configuration of a run that classifies.
+    ///
+    /// # Errors
+    /// [`TrainError::OtherTask`] if it does not.
+    pub fn classify(self) -> Result<ClassifyConfig, TrainError> {
+        match self {
+            Self::Classify(config) => Ok(config),
+            Self::Forecast(_) => {
+                Err(TrainError::OtherTask { found: "forecast", wanted: "classify" })
+            }
+        }
+    }
+
+    /// A saved configuration must find its file from any folder.
+    pub(crate) fn make_absolute(&mut self) -> Result<(), TrainError> {
+        if let Some(path) = self.path_mut() {
+            *path = std::path::absolute(&*path).map_err(TrainError::io("find", path))?;
         }
         Ok(())
+    }
+
+    fn path_mut(&mut self) -> Option<&mut PathBuf> {
+        match self {
+            Self::Forecast(config) => config.path_mut(),
+            Self::Classify(config) => config.path_mut(),
+        }
     }
 }
 
-/// Refuses unknown keys of `[data]`, and a missing `source`.
-fn check_data_keys(origin: &str, table: &toml::Table) -> Result<(), TrainError> {
-    let Some(data) = table.get("data") else { return Ok(()) };
-    let error = |message| Err(TrainError::Config { origin: origin.to_owned(), message });
-    let Some(data) = data.as_table() else {
-        return error("data is not a section; write [data] and its keys below".to_owned());
-    };
-    let quoted = || SOURCES.iter().map(|s| format!("{s:?}")).collect::<Vec<_>>().join(", ");
-    let known = match data.get("source").and_then(toml::Value::as_str) {
-        Some("file") => FILE_KEYS.to_vec(),
-        Some(source) => match SYSTEM_KEYS.iter().find(|(kind, _)| *kind == source) {
-            Some((_, own)) => [SAMPLING_KEYS, *own].concat(),
-            None => {
-                return error(format!(
-                    "data.source = \"{source}\"{}; known: {}",
-                    nearest(source, SOURCES),
-                    quoted()
-                ));
-            }
-        },
-        None => return error(format!("data.source is missing; use one of {}", quoted())),
-    };
-    for key in data.keys() {
-        if !known.contains(&key.as_str()) {
-            return error(format!(
-                "unknown key \"data.{key}\"{}; known: {}",
-                nearest(key, &known),
-                known.join(", ")
-            ));
-        }
+/// `task.kind`, or the default.
+fn task_of<'a>(origin: &str, table: &'a toml::Table) -> Result<&'a str, TrainError> {
+    let kind = table.get("task").and_then(|t| t.get("kind")).and_then(toml::Value::as_str);
+    let kind = kind.unwrap_or(TASKS[0]);
+    if TASKS.contains(&kind) {
+        return Ok(kind);
     }
-    Ok(())
+    Err(TrainError::Config {
+        origin: origin.to_owned(),
+        message: format!(
+            "task.kind = \"{kind}\"{}; known: {}",
+            nearest(kind, TASKS),
+            TASKS.join(", ")
+        ),
+    })
+}
+
+/// Parses and checks the file of one task.
+fn parse_task<T: TaskFile>(
+    origin: &str,
+    text: &str,
+    table: &toml::Table,
+    set: &[String],
+) -> Result<T, TrainError> {
+    T::check_keys(origin, table)?;
+    // Parsed from the text first: only so do messages know the line.
+    let config: T = toml::from_str(text).map_err(|e| unreadable(origin, &e))?;
+    let mut config = if set.is_empty() {
+        config
+    } else {
+        // Keys are set in the complete configuration, where every section says its kind.
+        let mut table = toml::Table::try_from(&config).expect("a configuration is a table");
+        for argument in set {
+            set_key(&mut table, argument)?;
+            let origin = format!("--set {argument}");
+            T::check_keys(&origin, &table)?;
+            T::deserialize(table.clone()).map_err(|e| unreadable(&origin, &e))?;
+        }
+        T::deserialize(table).map_err(|e| unreadable("--set", &e))?
+    };
+    config.check()?;
+    if config.title_mut().is_empty() {
+        origin.clone_into(config.title_mut());
+    }
+    Ok(config)
+}
+
+fn unreadable(origin: &str, error: &toml::de::Error) -> TrainError {
+    TrainError::Config {
+        origin: origin.to_owned(),
+        message: with_nearest_key(error.to_string().trim_end()),
+    }
+}
+
+/// Refuses keys of a section that are not `known`.
+pub(crate) fn check_section(
+    origin: &str,
+    section: &str,
+    table: &toml::Table,
+    known: &[&str],
+) -> Result<(), TrainError> {
+    let unknown = table.keys().find(|key| !known.contains(&key.as_str()));
+    let Some(key) = unknown else { return Ok(()) };
+    Err(TrainError::Config {
+        origin: origin.to_owned(),
+        message: format!(
+            "unknown key \"{section}.{key}\"{}; known: {}",
+            nearest(key, known),
+            known.join(", ")
+        ),
+    })
 }
 
 /// Appends the nearest known key to serde's message about an unknown one.
@@ -478,7 +302,8 @@ fn set_key(table: &mut toml::Table, argument: &str) -> Result<(), TrainError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use regard_nn::mechanism::EasyForm;
+    use regard_nn::mechanism::{EasyForm, MechanismConfig};
+    use regard_nn::model::ModelConfig;
 
     fn message(text: &str, set: &[&str]) -> String {
         let set: Vec<String> = set.iter().map(ToString::to_string).collect();
@@ -488,7 +313,7 @@ mod tests {
     #[test]
     fn a_file_of_three_lines_is_enough() {
         let text = "[data]\nsource = \"file\"\npath = \"a.csv\"\n";
-        let config = RunConfig::parse("my.toml", text, &[]).unwrap();
+        let config = RunConfig::parse("my.toml", text, &[]).unwrap().forecast().unwrap();
         assert_eq!(config.task.window, 32);
     }
 
@@ -501,33 +326,9 @@ mod tests {
     }
 
     #[test]
-    fn every_simulated_source_has_the_keys_of_its_system() {
-        for (source, own) in SYSTEM_KEYS {
-            let text = format!("[data]\nsource = \"{source}\"\n[data.test]\nseed = 9\n");
-            let config = RunConfig::parse("my.toml", &text, &[]).unwrap();
-            let DataSource::Simulation(simulation, _) = config.data.as_ref().unwrap().source()
-            else {
-                panic!("{source} is simulated");
-            };
-            assert_eq!(simulation.kind(), *source);
-            // What is written has every key and reads back.
-            let written = config.to_toml();
-            assert_eq!(RunConfig::parse("run.toml", &written, &[]).unwrap(), config);
-            let table: toml::Table = toml::from_str(&written).unwrap();
-            let found: Vec<&str> =
-                table["data"].as_table().unwrap().keys().map(String::as_str).collect();
-            for key in SAMPLING_KEYS.iter().chain(*own) {
-                assert!(found.contains(key), "{source} has no {key}: {found:?}");
-            }
-            assert_eq!(found.len(), SAMPLING_KEYS.len() + own.len(), "{source}: {found:?}");
-        }
-        assert_eq!(SOURCES.len(), SYSTEM_KEYS.len() + 1);
-    }
-
-    #[test]
     fn set_changes_one_key() {
         let set = ["fit.epochs=3".to_owned(), "model.mechanism.form=left".to_owned()];
-        let config = RunConfig::load("lorenz", &set).unwrap();
+        let config = ForecastConfig::load("lorenz", &set).unwrap();
         assert_eq!(config.fit.epochs, 3);
         let ModelConfig::Forecaster(model) = config.model else { panic!("a forecaster") };
         let MechanismConfig::Easy(easy) = model.mechanism else { panic!("easy") };
@@ -537,14 +338,14 @@ mod tests {
     #[test]
     fn set_reaches_sections_that_the_file_leaves_out() {
         let set = ["fit.optimizer.learning_rate=0.01".to_owned()];
-        let config = RunConfig::parse("my.toml", "", &set).unwrap();
+        let config = RunConfig::parse("my.toml", "", &set).unwrap().forecast().unwrap();
         assert!((config.fit.optimizer.adam().unwrap().learning_rate - 0.01).abs() < 1e-15);
     }
 
     #[test]
     fn another_kind_starts_from_its_own_defaults() {
         let set = ["fit.optimizer.kind=adam".to_owned(), "fit.schedule.kind=constant".to_owned()];
-        let config = RunConfig::load("series", &set).unwrap();
+        let config = ForecastConfig::load("series", &set).unwrap();
         assert!(matches!(config.fit.optimizer, crate::optimizer::OptimizerConfig::Adam { .. }));
     }
 
@@ -562,5 +363,13 @@ mod tests {
     #[test]
     fn values_out_of_range_are_named() {
         assert_eq!(message("[task]\nwindow = 0\n", &[]), "task.window = 0: expected at least 1");
+    }
+
+    #[test]
+    fn an_unknown_task_gets_the_nearest_name() {
+        assert_eq!(
+            message("[task]\nkind = \"clasify\"\n", &[]),
+            "my.toml: task.kind = \"clasify\" (did you mean \"classify\"?); known: forecast, classify"
+        );
     }
 }

@@ -2,9 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::classification::ClassifyConfig;
 use crate::error::TrainError;
+use crate::forecast_config::ForecastConfig;
 use crate::report::file::write_atomically;
-use crate::report::{EpochRow, Report, html};
+use crate::report::{EpochRow, Report, RunReport};
 use crate::run_config::RunConfig;
 
 /// Where runs go by default, below the working directory.
@@ -42,6 +44,12 @@ impl RunFolder {
             }
         }
         unreachable!("some number is free")
+    }
+
+    /// A folder inside a run's, for one part of its work; it may exist.
+    pub(crate) fn part(path: &Path) -> Result<Self, TrainError> {
+        std::fs::create_dir_all(path).map_err(TrainError::io("create", path))?;
+        Ok(Self { path: path.to_owned() })
     }
 
     /// An existing run.
@@ -98,6 +106,18 @@ impl RunFolder {
         RunConfig::parse(&origin, &self.config_text()?, &[])
     }
 
+    /// The configuration of a run that forecasts.
+    pub(crate) fn forecast_config(&self) -> Result<ForecastConfig, TrainError> {
+        let found = self.config()?;
+        found.forecast().map_err(|error| self.error(&error.to_string()))
+    }
+
+    /// The configuration of a run that classifies.
+    pub(crate) fn classify_config(&self) -> Result<ClassifyConfig, TrainError> {
+        let found = self.config()?;
+        found.classify().map_err(|error| self.error(&error.to_string()))
+    }
+
     /// One JSON object per epoch, replaced as a whole.
     pub(crate) fn write_metrics(&self, curve: &[EpochRow]) -> Result<(), TrainError> {
         let lines: Vec<String> = curve
@@ -108,21 +128,26 @@ impl RunFolder {
     }
 
     /// Writes `report.html` and then `report.json`, which marks the run as finished.
-    pub(crate) fn write_report(&self, report: &Report) -> Result<(), TrainError> {
-        self.write("report.html", html::render(report).as_bytes())?;
+    pub(crate) fn write_report(&self, report: &RunReport) -> Result<(), TrainError> {
+        self.write("report.html", report.html().as_bytes())?;
         self.write("report.json", report.to_json_pretty().as_bytes())
     }
 
     /// The report of a finished run.
-    pub(crate) fn report(&self) -> Result<Option<Report>, TrainError> {
+    pub(crate) fn report(&self) -> Result<Option<RunReport>, TrainError> {
         let file = self.report_json();
         if !file.exists() {
             return Ok(None);
         }
         let text = std::fs::read_to_string(&file).map_err(TrainError::io("read", &file))?;
-        let report = Report::from_json(&text)
+        let report = RunReport::from_json(&text)
             .map_err(|source| TrainError::Report { file: file.clone(), source })?;
         Ok(Some(report))
+    }
+
+    /// The report of a finished run that forecasts.
+    pub(crate) fn forecast_report(&self) -> Result<Option<Report>, TrainError> {
+        Ok(self.report()?.and_then(RunReport::forecast))
     }
 
     pub(crate) fn remove_checkpoint(&self) {

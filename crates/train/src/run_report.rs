@@ -6,6 +6,7 @@ use regard_nn::model::{Model, ModelConfig, Readout};
 use crate::checkpoint::Progress;
 use crate::classical::{Baseline, BaselinesConfig, SeriesView, baselines as fit_baselines};
 use crate::evaluate::{Rollouts, Scorer, Scores};
+use crate::forecast_config::ForecastConfig;
 use crate::forecasting::Forecasting;
 use crate::metric::normalized_error::rms_state;
 use crate::registry;
@@ -13,8 +14,7 @@ use crate::report::{
     ErrorGrowth, ModelInfo, PhasePortrait, Report, RolloutExample, RolloutPlots, RunInfo,
     ScoreMatrix, ScoreMeaning, ScoreRow, TrainingInfo, ValidUntil,
 };
-use crate::run_config::RunConfig;
-use crate::run_folder::RunFolder;
+use crate::run::Place;
 
 /// Rows of input shown before a forecast.
 const SHOWN_INPUT: usize = 64;
@@ -22,7 +22,7 @@ const SHOWN_INPUT: usize = 64;
 const SHOWN_THRESHOLD: f64 = 0.4;
 
 /// Fits all classical baselines to the training part.
-pub(crate) fn baselines(config: &RunConfig, data: &Forecasting) -> Vec<Baseline> {
+pub(crate) fn baselines(config: &ForecastConfig, data: &Forecasting) -> Vec<Baseline> {
     let series: Vec<SeriesView<'_>> =
         data.train.set.series.iter().map(|s| SeriesView::new(&s.values, s.channels)).collect();
     let config = config.baselines.clone().unwrap_or_else(|| {
@@ -34,32 +34,14 @@ pub(crate) fn baselines(config: &RunConfig, data: &Forecasting) -> Vec<Baseline>
     fit_baselines(&config, &series)
 }
 
-pub(crate) fn run_info(
-    config: &RunConfig,
-    name: &str,
-    folder: &RunFolder,
-    command: &str,
-) -> RunInfo {
-    RunInfo {
-        name: folder.name(),
-        preset: name.to_owned(),
-        title: config.title.clone(),
-        created: jiff::Zoned::now().strftime("%Y-%m-%d %H:%M %Z").to_string(),
-        command: command.to_owned(),
-        seed: config.seed,
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-        device: format!(
-            "CPU, {} threads, {}",
-            rayon::current_num_threads(),
-            config.precision.name()
-        ),
-    }
+pub(crate) fn run_info(config: &ForecastConfig, place: &Place<'_>) -> RunInfo {
+    place.info(&config.title, config.seed, config.precision)
 }
 
 /// Name, sizes and time of the model's row.
 pub(crate) fn complete_model_row(
     scores: &mut Scores,
-    config: &RunConfig,
+    config: &ForecastConfig,
     data: &Forecasting,
     progress: &Progress,
 ) {
@@ -99,7 +81,7 @@ pub(crate) fn baseline_scores(scorer: &Scorer<'_>, baseline: Baseline, history: 
 
 /// The whole report but [`Report::run`].
 pub(crate) fn report(
-    config: &RunConfig,
+    config: &ForecastConfig,
     data: &Forecasting,
     model: &Model,
     progress: &Progress,

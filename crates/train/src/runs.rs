@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use crate::error::TrainError;
-use crate::report::Report;
+use crate::report::RunReport;
 use crate::run_folder::RunFolder;
 
 /// One line about a run.
@@ -21,6 +21,8 @@ pub struct RunSummary {
     pub state: &'static str,
     /// Mechanism or kind of its model.
     pub model: String,
+    /// Share of the test part classified right.
+    pub accuracy: Option<f64>,
     /// Mean squared one-step error on the test part, normalised units.
     pub one_step_mse: Option<f64>,
     /// Median valid prediction time at threshold 0.4.
@@ -35,7 +37,7 @@ pub struct RunDetail {
     /// Its configuration.
     pub config_toml: String,
     /// Its report, if it is finished.
-    pub report: Option<Report>,
+    pub report: Option<RunReport>,
 }
 
 /// All runs below `root`, by name, also those inside comparisons.
@@ -59,14 +61,19 @@ pub fn show(run: &Path) -> Result<RunDetail, TrainError> {
     let folder = RunFolder::open(run)?;
     let report = folder.report()?;
     let config_toml = folder.config_text()?;
-    let model = crate::registry::name_of(&folder.config()?.model).to_owned();
-    let score = report.as_ref().and_then(|r| r.scores.first());
+    let model = folder.config()?.model_name().to_owned();
+    let (score, classes) = match &report {
+        Some(RunReport::Forecast(report)) => (report.scores.first(), None),
+        Some(RunReport::Classify(report)) => (None, report.scores.first()),
+        None => (None, None),
+    };
     let summary = RunSummary {
         name: folder.name(),
         folder: folder.path().to_owned(),
-        created: report.as_ref().map_or_else(String::new, |r| r.run.created.clone()),
+        created: report.as_ref().map_or_else(String::new, |r| r.run().created.clone()),
         state: if report.is_some() { "done" } else { "unfinished" },
         model,
+        accuracy: classes.and_then(|row| row.test.as_ref()).map(|test| test.accuracy),
         one_step_mse: score.and_then(|s| s.one_step_mse),
         vpt_median_04: score.and_then(|s| {
             s.vpt.iter().find(|v| (v.threshold - 0.4).abs() < 1e-9).map(|v| v.median)

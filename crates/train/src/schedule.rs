@@ -3,6 +3,7 @@
 //! ```text
 //! warm-up:      lr = lr₀ (step + 1) / warmup_steps                     step < warmup_steps
 //! exponential:  lr = lr₀ final_fraction^(epoch / (epochs − 1))
+//! steps:        lr = lr₀ factor^⌊epoch / every⌋
 //! cosine:       lr = lr₀ (f + (1 − f) (1 + cos π t) / 2), t = share of the steps after warm-up
 //! plateau:      lr ← factor · lr when validation has not improved for `patience` epochs
 //! ```
@@ -26,6 +27,17 @@ pub enum ScheduleConfig {
         /// Share of the learning rate left in the last epoch.
         #[serde(default = "final_fraction")]
         final_fraction: f64,
+        /// Steps of linear warm-up.
+        #[serde(default)]
+        warmup_steps: u64,
+    },
+    /// Falls by a factor after every so many epochs.
+    Steps {
+        /// Factor at each fall.
+        #[serde(default = "factor")]
+        factor: f64,
+        /// Epochs from one fall to the next.
+        every: usize,
         /// Steps of linear warm-up.
         #[serde(default)]
         warmup_steps: u64,
@@ -112,12 +124,13 @@ impl ScheduleConfig {
                     error("fit.schedule.final_fraction", f)
                 }
             }
-            Self::Plateau { factor: f, .. } => {
-                if f > 0.0 && f <= 1.0 {
-                    Ok(())
-                } else {
-                    error("fit.schedule.factor", f)
-                }
+            Self::Steps { every: 0, .. } => Err(TrainError::OutOfRange {
+                key: "fit.schedule.every",
+                value: "0".to_owned(),
+                expected: "at least 1",
+            }),
+            Self::Steps { factor: f, .. } | Self::Plateau { factor: f, .. } => {
+                if f > 0.0 && f <= 1.0 { Ok(()) } else { error("fit.schedule.factor", f) }
             }
         }
     }
@@ -126,6 +139,7 @@ impl ScheduleConfig {
     pub(crate) fn fraction(&self, at: Position, plateau: &PlateauState) -> f64 {
         let (Self::Constant { warmup_steps }
         | Self::Exponential { warmup_steps, .. }
+        | Self::Steps { warmup_steps, .. }
         | Self::Cosine { warmup_steps, .. }
         | Self::Plateau { warmup_steps, .. }) = *self;
         if at.step < warmup_steps {
@@ -136,6 +150,10 @@ impl ScheduleConfig {
             Self::Exponential { final_fraction, .. } => {
                 let last = at.epochs.saturating_sub(1).max(1) as f64;
                 final_fraction.powf(at.epoch as f64 / last)
+            }
+            Self::Steps { factor, every, .. } => {
+                let falls = i32::try_from(at.epoch / every).unwrap_or(i32::MAX);
+                factor.powi(falls)
             }
             Self::Cosine { final_fraction, .. } => {
                 let steps = at.steps.saturating_sub(warmup_steps + 1).max(1) as f64;
@@ -178,6 +196,20 @@ mod tests {
         assert!((schedule.fraction(at(0, 0), &state) - 1.0).abs() < 1e-15);
         assert!((schedule.fraction(at(5, 50), &state) - 0.1).abs() < 1e-15);
         assert!((schedule.fraction(at(10, 100), &state) - 0.01).abs() < 1e-15);
+    }
+
+    #[test]
+    fn steps_fall_after_every_so_many_epochs() {
+        let schedule = ScheduleConfig::Steps { factor: 0.75, every: 3, warmup_steps: 0 };
+        let state = PlateauState::default();
+        for (epoch, expected) in [(0, 1.0), (2, 1.0), (3, 0.75), (5, 0.75), (6, 0.5625)] {
+            assert!((schedule.fraction(at(epoch, 0), &state) - expected).abs() < 1e-15, "{epoch}");
+        }
+        let never = ScheduleConfig::Steps { factor: 0.75, every: 0, warmup_steps: 0 };
+        assert_eq!(
+            never.check().unwrap_err().to_string(),
+            "fit.schedule.every = 0: expected at least 1"
+        );
     }
 
     #[test]

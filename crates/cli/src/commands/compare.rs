@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, anyhow};
 use clap::Args;
-use regard_train::report::{Report, text};
+use regard_train::report::{RunReport, text};
 use regard_train::{Comparison, RunConfig, TrainError, TrainOptions};
 use serde::Serialize;
 
@@ -36,7 +36,8 @@ pub(crate) struct CompareArgs {
     #[arg(long, value_name = "N", default_value_t = 1)]
     #[arg(value_parser = clap::value_parser!(u64).range(1..))]
     seeds: u64,
-    /// Train on this file: .csv, .tsv, .parquet, .npz or .npy, one row per time step.
+    /// Train on this file: .csv, .tsv, .parquet, .npz or .npy, one row per time step; for classes,
+    /// labelled windows or a folder of them.
     #[arg(long, value_name = "FILE")]
     data: Option<PathBuf>,
     /// Give a key of the configuration another value; may be repeated.
@@ -55,7 +56,7 @@ pub(crate) struct CompareArgs {
 #[derive(Serialize)]
 struct Document<'a> {
     folder: &'a Path,
-    reports: &'a [Report],
+    reports: &'a [RunReport],
 }
 
 /// Trains every model with every seed and prints one table.
@@ -79,7 +80,7 @@ pub(crate) fn run(args: &CompareArgs, out: &mut impl Write) -> Result<Verdict> {
         let document = Document { folder: &folder, reports: &reports };
         writeln!(out, "{}", serde_json::to_string(&document)?)?;
     } else {
-        write!(out, "{}", text::comparison_table(&reports))?;
+        write!(out, "{}", text::runs(&reports))?;
         writeln!(out, "\nreport    {}", folder.join("report.html").display())?;
     }
     out.flush()?;

@@ -5,7 +5,8 @@ use std::io::Write;
 use anyhow::{Context, Result};
 
 use super::{
-    compare, completions, data, evaluate, inspect, man, predict, presets, reproduce, runs, train,
+    classify, compare, completions, data, evaluate, inspect, man, predict, presets, reproduce,
+    runs, train,
 };
 use crate::args::{Cli, Command};
 use crate::verdict::Verdict;
@@ -20,6 +21,7 @@ pub(crate) fn run(cli: Cli, out: &mut impl Write) -> Result<Verdict> {
     match cli.command {
         Command::Train(args) => train::run(&args, out),
         Command::Predict(args) => predict::run(&args, out).map(done),
+        Command::Classify(args) => classify::run(&args, out).map(done),
         Command::Evaluate(args) => evaluate::run(&args, out),
         Command::Compare(args) => compare::run(&args, out),
         Command::Reproduce(args) => reproduce::run(&args, out).map(done),

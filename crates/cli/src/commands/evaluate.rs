@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use clap::Args;
 use regard_train::evaluate_ensemble;
-use regard_train::report::{Report, text};
+use regard_train::report::RunReport;
 use serde::Serialize;
 
 use crate::interrupt::StopFlag;
@@ -40,8 +40,8 @@ pub(crate) struct EvaluateArgs {
 #[derive(Serialize)]
 struct Document<'a> {
     folder: &'a Path,
-    beats_persistence: bool,
-    report: &'a Report,
+    beats_baseline: bool,
+    report: &'a RunReport,
 }
 
 /// Scores the run and prints one report.
@@ -61,11 +61,11 @@ pub(crate) fn run(args: &EvaluateArgs, out: &mut impl Write) -> Result<Verdict> 
     let report = regard_train::evaluate(run, args.data.as_deref(), &mut progress)?;
     drop(progress);
     if args.json {
-        let beats_persistence = report.beats_persistence();
-        let document = Document { folder: run, beats_persistence, report: &report };
+        let beats_baseline = report.objection().is_none();
+        let document = Document { folder: run, beats_baseline, report: &report };
         writeln!(out, "{}", serde_json::to_string(&document)?)?;
     } else {
-        write!(out, "{}", text::table(&report))?;
+        write!(out, "{}", report.text())?;
     }
     out.flush()?;
     Ok(Verdict::of(&[report]))

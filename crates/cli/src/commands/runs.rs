@@ -5,7 +5,6 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::{Args, Subcommand};
-use regard_train::report::text;
 use regard_train::runs::{self, RunDetail, RunSummary};
 
 use crate::message::quoted_path;
@@ -84,7 +83,8 @@ pub(crate) fn run(command: &RunsCommand, out: &mut impl Write) -> Result<()> {
 
 /// One line per run under a heading, columns aligned.
 fn table(summaries: &[RunSummary]) -> String {
-    let heading = ["run", "created", "state", "model", "MSE", "VPT 0.4"].map(String::from);
+    let heading =
+        ["run", "created", "state", "model", "MSE", "VPT 0.4", "right %"].map(String::from);
     let figure = |value: Option<f64>, text: fn(f64) -> String| value.map_or("–".into(), text);
     let rows = summaries.iter().map(|run| {
         [
@@ -94,13 +94,14 @@ fn table(summaries: &[RunSummary]) -> String {
             run.model.clone(),
             figure(run.one_step_mse, |mse| format!("{mse:.2e}")),
             figure(run.vpt_median_04, |vpt| format!("{vpt:.2}")),
+            figure(run.accuracy, |share| format!("{:.2}", 100.0 * share)),
         ]
     });
-    let rows: Vec<[String; 6]> = std::iter::once(heading).chain(rows).collect();
+    let rows: Vec<[String; 7]> = std::iter::once(heading).chain(rows).collect();
     let width = |cell: &str| cell.chars().count();
-    let widths: [usize; 6] =
+    let widths: [usize; 7] =
         std::array::from_fn(|i| rows.iter().map(|row| width(&row[i])).max().unwrap_or(0));
-    let line = |row: &[String; 6]| {
+    let line = |row: &[String; 7]| {
         let cells = row.iter().zip(widths).map(|(cell, width)| format!("{cell:<width$}"));
         cells.collect::<Vec<_>>().join("  ").trim_end().to_string() + "\n"
     };
@@ -111,7 +112,7 @@ fn table(summaries: &[RunSummary]) -> String {
 fn description(detail: &RunDetail) -> String {
     let run = &detail.summary;
     let scores = match &detail.report {
-        Some(report) => text::table(report),
+        Some(report) => report.text(),
         None => format!(
             "{}: {}, no scores yet; continue with: regard train --resume {}\n",
             run.name,

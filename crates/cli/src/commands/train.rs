@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, anyhow};
 use clap::Args;
-use regard_train::report::{Report, text};
+use regard_train::report::RunReport;
 use regard_train::{DataConfig, DataSource, Outcome, RunConfig, TrainError, TrainOptions};
 use serde::Serialize;
 
@@ -20,6 +20,7 @@ Examples:
   regard train lorenz --set fit.epochs=5 --seed 1      with other values
   regard train lorenz --mechanism softmax              the same run with another model
   regard train series --data sensors.csv --out runs/sensors
+  regard train uci-har --data 'UCI HAR Dataset'         tell activities apart
   regard train lorenz --json > report.json
   regard train --resume runs/sensors                   after Ctrl-C or a crash, to the same bytes
 
@@ -36,10 +37,11 @@ pub(crate) struct TrainArgs {
     /// Give a key of the configuration another value; may be repeated.
     #[arg(long, value_name = "KEY=VALUE")]
     set: Vec<String>,
-    /// Train on this file: .csv, .tsv, .parquet, .npz or .npy, one row per time step.
+    /// Train on this file: .csv, .tsv, .parquet, .npz or .npy, one row per time step; for classes,
+    /// labelled windows or a folder of them.
     #[arg(long, value_name = "FILE")]
     data: Option<PathBuf>,
-    /// Attention mechanism or baseline model: easy, softmax, lstm.
+    /// Attention mechanism or baseline model: easy, softmax, lstm; for classes also larnn, gru, cnn.
     #[arg(long, value_name = "M")]
     mechanism: Option<String>,
     /// Seed of every random stream of the training.
@@ -61,8 +63,8 @@ pub(crate) struct TrainArgs {
 #[derive(Serialize)]
 struct Document<'a> {
     folder: &'a Path,
-    beats_persistence: bool,
-    report: &'a Report,
+    beats_baseline: bool,
+    report: &'a RunReport,
 }
 
 /// Trains or continues, prints the scores and what to do next.
@@ -76,11 +78,11 @@ pub(crate) fn run(args: &TrainArgs, out: &mut impl Write) -> Result<Verdict> {
     drop(progress);
     let Outcome { folder, report, .. } = outcome.map_err(resumable)?;
     if args.json {
-        let beats_persistence = report.beats_persistence();
-        let document = Document { folder: &folder, beats_persistence, report: &report };
+        let beats_baseline = report.objection().is_none();
+        let document = Document { folder: &folder, beats_baseline, report: &report };
         writeln!(out, "{}", serde_json::to_string(&document)?)?;
     } else {
-        write!(out, "{}", text::table(&report))?;
+        write!(out, "{}", report.text())?;
         write!(out, "\n{}", next_steps(&folder, &report)?)?;
     }
     out.flush()?;
@@ -96,7 +98,7 @@ fn start(spec: &str, args: &TrainArgs, progress: &mut Progress) -> Result<Outcom
         config.use_model(mechanism)?;
     }
     if let Some(seed) = args.seed {
-        config.seed = seed;
+        config.set_seed(seed);
     }
     let options =
         TrainOptions { name: run_name(spec), out: args.out.clone(), command: command_line() };
@@ -111,9 +113,18 @@ pub(super) fn run_name(spec: &str) -> String {
 }
 
 /// Where the report lies, and commands that forecast with the new model.
-fn next_steps(folder: &Path, report: &Report) -> Result<String> {
+fn next_steps(folder: &Path, report: &RunReport) -> Result<String> {
+    let page = folder.join("report.html");
     let config = regard_train::runs::show(folder)?.config_toml;
-    let config = RunConfig::parse("run.toml", &config, &[])?;
+    let (RunConfig::Forecast(config), RunReport::Forecast(report)) =
+        (RunConfig::parse("run.toml", &config, &[])?, report)
+    else {
+        return Ok(format!(
+            "report    {}\nclassify  regard classify {} --input windows.csv --output classes.csv\n",
+            page.display(),
+            quoted_path(folder)
+        ));
+    };
     let (make, input) = match config.data.as_ref().map(DataConfig::source) {
         Some(DataSource::File(data)) => (None, data.path.clone()),
         Some(DataSource::Simulation(simulation, _)) => {
@@ -133,8 +144,7 @@ fn next_steps(folder: &Path, report: &Report) -> Result<String> {
         quoted_path(&input)
     );
     let make = make.map(|make| format!("input     {make}\n")).unwrap_or_default();
-    let report = folder.join("report.html");
-    Ok(format!("report    {}\n{make}forecast  {predict}\n", report.display()))
+    Ok(format!("report    {}\n{make}forecast  {predict}\n", page.display()))
 }
 
 /// An interruption as a message that says how to go on; every other error as it is.

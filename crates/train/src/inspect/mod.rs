@@ -30,13 +30,13 @@ pub(crate) use text::means;
 pub use text::table;
 
 use crate::error::TrainError;
+use crate::forecast_run::read_like;
 use crate::forecasting::{Forecasting, Part, part};
 use crate::model_file;
 use crate::observer::Observer;
 use crate::precision::Precision;
 use crate::registry;
 use crate::report::html;
-use crate::run::read_like;
 use crate::run_folder::RunFolder;
 
 /// Test windows over which softmax attention is averaged, at most.
@@ -105,7 +105,7 @@ pub fn inspect(
     observer: &mut dyn Observer,
 ) -> Result<Inspection, TrainError> {
     let folder = RunFolder::open(run)?;
-    let config = folder.config()?;
+    let config = folder.forecast_config()?;
     let device = Device::default();
     let (model, card) = model_file::load(&folder.model(), &device)?;
     let Model::Forecaster(trained) = model.valid() else {

@@ -96,8 +96,8 @@ fn add_periodogram(values: &[f64], power: &mut [f64]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::forecast_config::TaskConfig;
     use crate::forecasting::part;
-    use crate::run_config::TaskConfig;
     use regard_data::normalize::Normalization;
     use regard_data::{Series, SeriesSet};
 
@@ -106,7 +106,14 @@ mod tests {
         let set = SeriesSet { columns: vec!["x".to_owned()], series, dt: Some(dt) };
         let normalization =
             Normalization { mean: vec![0.0], std: vec![1.0], increment_std: vec![1.0] };
-        peaks(&part(&set, &normalization, TaskConfig { window: 3, horizon: 1 }), dt)
+        peaks(
+            &part(
+                &set,
+                &normalization,
+                TaskConfig { window: 3, horizon: 1, ..TaskConfig::default() },
+            ),
+            dt,
+        )
     }
 
     #[test]

@@ -14,6 +14,7 @@
 //! | [`lyapunov`] | … in how fast its errors grow? | any | per time |
 //! | [`profile`] | … in its mean profile? | physical | 1 |
 //! | [`scaled_error`] | how far off, against a naive forecast or the values? | any | 1, percent |
+//! | [`classification`] | how often is the class right, and the probability honest? | any | 1, nats |
 //! | [`ensemble`] | how far off and how sharp is a set of forecasts? | any | as the values |
 //!
 //! Only predicted steps are scored, never the rows that a forecast was given. A forecast that is
@@ -21,6 +22,7 @@
 //!
 //! [`TimeScale`]: valid_prediction_time::TimeScale
 
+pub mod classification;
 pub mod climate;
 pub mod ensemble;
 pub mod error_growth;

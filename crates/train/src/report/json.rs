@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::Serializer;
 use serde_json::ser::Formatter;
 use thiserror::Error;
@@ -29,13 +30,8 @@ pub enum ReportError {
 impl Report {
     /// The report as JSON, ending in a newline. NaN and ±∞ become `null`.
     #[must_use]
-    #[expect(clippy::missing_panics_doc, reason = "it cannot panic: see the expectations")]
     pub fn to_json_pretty(&self) -> String {
-        let mut bytes = Vec::new();
-        let mut serializer = Serializer::with_formatter(&mut bytes, Layout::default());
-        self.serialize(&mut serializer).expect("keys are strings and memory takes every byte");
-        bytes.push(b'\n');
-        String::from_utf8(bytes).expect("serde_json writes UTF-8")
+        pretty(self)
     }
 
     /// Reads what [`Report::to_json_pretty`] wrote.
@@ -43,13 +39,29 @@ impl Report {
     /// # Errors
     /// [`ReportError`] if the text is no report or one of another format version.
     pub fn from_json(text: &str) -> Result<Self, ReportError> {
-        let value: serde_json::Value = serde_json::from_str(text)?;
-        match value.get("format_version").and_then(serde_json::Value::as_u64) {
-            Some(found) if found != u64::from(Self::FORMAT_VERSION) => {
-                Err(ReportError::Version { found, expected: Self::FORMAT_VERSION })
-            }
-            _ => Ok(serde_json::from_value(value)?),
+        version_checked(serde_json::from_str(text)?, Self::FORMAT_VERSION)
+    }
+}
+
+/// A document as JSON, ending in a newline.
+pub(super) fn pretty(document: &impl Serialize) -> String {
+    let mut bytes = Vec::new();
+    let mut serializer = Serializer::with_formatter(&mut bytes, Layout::default());
+    document.serialize(&mut serializer).expect("keys are strings and memory takes every byte");
+    bytes.push(b'\n');
+    String::from_utf8(bytes).expect("serde_json writes UTF-8")
+}
+
+/// A document, unless another version of the program wrote it.
+pub(super) fn version_checked<T: DeserializeOwned>(
+    value: serde_json::Value,
+    expected: u32,
+) -> Result<T, ReportError> {
+    match value.get("format_version").and_then(serde_json::Value::as_u64) {
+        Some(found) if found != u64::from(expected) => {
+            Err(ReportError::Version { found, expected })
         }
+        _ => Ok(serde_json::from_value(value)?),
     }
 }
 

@@ -1,6 +1,6 @@
 //! What a run leaves for people and programs: `report.json`, `report.html` and tables for the terminal.
 //!
-//! [`Report`] is the whole content; everything else here only shows it. Its serde form is
+//! [`RunReport`] is the whole content, a [`Report`] of forecasts or a [`ClassifyReport`]; everything else here only shows it. Its serde form is
 //! `report.json`. [`html`] renders one run or a comparison of runs as a single file without network
 //! access or scripts, [`text`] the same scores as plain tables.
 //!
@@ -11,6 +11,9 @@ pub mod file;
 pub mod html;
 pub mod text;
 
+mod any;
+mod class_table;
+mod classify;
 mod comparison;
 mod format;
 mod json;
@@ -25,6 +28,8 @@ mod score_table;
 mod synthetic;
 mod verdict;
 
+pub use any::RunReport;
+pub use classify::{ClassData, ClassModel, ClassPart, ClassRow, ClassifyReport};
 pub use json::ReportError;
 pub use rollout::{ErrorGrowth, PhasePortrait, RolloutExample, RolloutPlots, ValidUntil};
 pub use schema::{

@@ -137,7 +137,7 @@ pub struct TrainingInfo {
 }
 
 /// One epoch of the training.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct EpochRow {
     /// Number of the epoch; the first is 1.
     pub epoch: usize,
@@ -146,6 +146,12 @@ pub struct EpochRow {
     pub train_loss: f64,
     /// Mean loss over the validation windows, standardised units.
     pub validation_loss: Option<f64>,
+    /// Share of the validation part classified right; classification only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub validation_accuracy: Option<f64>,
+    /// Share of the test part classified right; reported, chooses nothing; classification only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub test_accuracy: Option<f64>,
     /// Learning rate at the end of the epoch.
     #[serde(deserialize_with = "nullable::number")]
     pub learning_rate: f64,

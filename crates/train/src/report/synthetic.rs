@@ -1,11 +1,13 @@
 //! Reports with made-up but plausible content, for tests.
 
+use super::classify::{ClassData, ClassModel, ClassPart, ClassRow, ClassifyReport};
 use super::rollout::{ErrorGrowth, PhasePortrait, RolloutExample, RolloutPlots, ValidUntil};
 use super::schema::{
     DataInfo, EpochRow, ModelInfo, Report, RunInfo, ScoreMatrix, ScoreMeaning, SplitInfo,
     TrainingInfo,
 };
 use super::score::{ErrorAt, RelativeL2, ScoreRow, VptRow};
+use crate::metric::classification::ClassScores;
 
 const DT: f64 = 0.02;
 const EXPONENT: f64 = 0.9056;
@@ -53,6 +55,72 @@ pub(super) fn lorenz() -> Report {
         scores: scores(),
         rollouts: RolloutPlots { examples: vec![example], phase, error_growth },
         attention: (0..8).map(|i| score_matrix(i / 4, i % 4, 32)).collect(),
+    }
+}
+
+/// A run that tells three activities apart, with two baselines.
+pub(super) fn activities(model: &str, seed: u64) -> ClassifyReport {
+    let classes = ["walking", "sitting", "laying"].map(String::from).to_vec();
+    let n_classes = classes.len();
+    let labels: Vec<usize> = (0..60).map(|i| i % n_classes).collect();
+    let row = |i: usize| {
+        let sure = 0.4 + 0.5 * (i as f64 / 60.0);
+        let named = if i.is_multiple_of(20) { (i + 1) % n_classes } else { i % n_classes };
+        (0..n_classes).map(move |c| if c == named { sure } else { 0.5 * (1.0 - sure) })
+    };
+    let probabilities: Vec<f64> = (0..60).flat_map(row).collect();
+    let test = ClassScores::of_probabilities(&probabilities, &labels, n_classes);
+    let right = |share: usize| -> Vec<usize> {
+        let wrong =
+            |i: usize, label: usize| if i >= share { (label + 1) % n_classes } else { label };
+        labels.iter().enumerate().map(|(i, &label)| wrong(i, label)).collect()
+    };
+    let baseline = |name: &str, share| ClassRow {
+        name: name.into(),
+        is_baseline: true,
+        test: Some(ClassScores::of_classes(&right(share), &labels, n_classes)),
+        ..ClassRow::default()
+    };
+    let mut training = training(1.0);
+    for row in &mut training.curve {
+        let gone = 1.0 - (-0.2 * row.epoch as f64).exp();
+        (row.validation_accuracy, row.test_accuracy) = (Some(0.9 * gone), Some(0.92 * gone));
+    }
+    let model_row = ClassRow {
+        name: model.into(),
+        n_parameters: Some(18_502),
+        test: Some(test),
+        ..ClassRow::default()
+    };
+    let part = |n, groups: &[&str]| ClassPart {
+        n,
+        counts: vec![n / 3; 3],
+        groups: groups.iter().map(ToString::to_string).collect(),
+    };
+    ClassifyReport {
+        format_version: ClassifyReport::FORMAT_VERSION,
+        task: ClassifyReport::TASK.into(),
+        run: run(&format!("{model}-seed{seed}"), seed),
+        data: ClassData {
+            source: "made-up activities".into(),
+            columns: ["x", "y"].map(String::from).to_vec(),
+            classes,
+            train: part(300, &["1", "2"]),
+            validation: part(60, &["3"]),
+            test: part(60, &["4"]),
+        },
+        model: ClassModel {
+            name: model.into(),
+            n_parameters: 18_502,
+            multiply_adds: 2_345_678,
+            time: 128,
+        },
+        scores: vec![
+            model_row.with_curve(&training),
+            baseline("majority", 20),
+            baseline("ridge", 54),
+        ],
+        training,
     }
 }
 
@@ -156,6 +224,7 @@ fn training(factor: f64) -> TrainingInfo {
             validation_loss: Some(rounded(train * (1.2 + 0.2 * wiggle) + 4e-5 * at)),
             learning_rate: rounded(1e-3 * (-0.115 * at).exp()),
             seconds: 1.87,
+            ..EpochRow::default()
         }
     };
     TrainingInfo {

@@ -1,9 +1,12 @@
 //! Score tables for a terminal: aligned columns, baselines below a rule, at most 100 columns wide.
 
+use super::any::RunReport;
+use super::class_table::ClassTable;
+use super::classify::ClassifyReport;
 use super::comparison::same_data;
 use super::format::{Notation, count, duration, printable, shorten};
 use super::schema::Report;
-use super::score_table::{Metric, Row, RowKind, ScoreTable, all_metrics, main_metrics};
+use super::score_table::{Metric, RowKind, ScoreTable, all_metrics, main_metrics};
 
 /// Widest line, in characters.
 const WIDTH: usize = 100;
@@ -46,16 +49,111 @@ pub fn comparison_table(reports: &[Report]) -> String {
     out
 }
 
+/// The scores of one run that classifies.
+#[must_use]
+pub fn classification(report: &ClassifyReport) -> String {
+    let training = &report.training;
+    let mut out = heading(&[
+        &report.run.name,
+        &format!("seed {}", report.run.seed),
+        &format!("{} epochs in {}", training.epochs, duration(training.seconds)),
+        &format!("epoch {} kept", training.best_epoch),
+    ]);
+    push_classes(&mut out, &ClassTable::of_run(report));
+    if let Some(test) = report.scores.first().and_then(|row| row.test.as_ref()) {
+        let (low, high) = test.interval;
+        let note = format!(
+            "Test part, {} series; 95 % interval of the first figure {:.2} to {:.2} % for independent \
+             series.",
+            count(test.n as u64),
+            100.0 * low,
+            100.0 * high
+        );
+        push_note(&mut out, &note);
+    }
+    let chosen = match (report.data.validation.n, report.data.validation.groups.len()) {
+        (0, _) => "Nothing was held out: the last epoch is kept.".to_owned(),
+        (n, 0) => format!("Validation part, {n} series."),
+        (n, groups) => format!("Validation part, {n} series of {groups} groups in no other part."),
+    };
+    push_note(&mut out, &chosen);
+    out
+}
+
+/// The scores of several runs that classify; seeds stand below the mean of their model.
+#[must_use]
+pub fn classifications(reports: &[&ClassifyReport]) -> String {
+    let Some(first) = reports.first() else { return String::from("no runs to compare\n") };
+    let mut out = heading(&[&format!("{} runs", reports.len()), &first.data.source]);
+    push_classes(&mut out, &ClassTable::of_runs(reports));
+    push_note(&mut out, "±: 95 % interval of the mean over seeds, by Student's t.");
+    if reports.iter().any(|r| r.data.test != first.data.test) {
+        push_note(&mut out, "CAUTION: these runs were not scored on the same data.");
+    }
+    out
+}
+
+/// The scores of several runs of one task.
+#[must_use]
+pub fn runs(reports: &[RunReport]) -> String {
+    let classified: Vec<&ClassifyReport> = reports
+        .iter()
+        .filter_map(|r| match r {
+            RunReport::Classify(report) => Some(report),
+            RunReport::Forecast(_) => None,
+        })
+        .collect();
+    if classified.is_empty() {
+        let forecasts: Vec<Report> =
+            reports.iter().cloned().filter_map(RunReport::forecast).collect();
+        return comparison_table(&forecasts);
+    }
+    classifications(&classified)
+}
+
+fn push_classes(out: &mut String, table: &ClassTable) {
+    let rows = table.rows.iter();
+    let names: Vec<(String, RowKind)> =
+        rows.map(|row| (label(&row.name, row.kind, row.note.is_some()), row.kind)).collect();
+    let columns: Vec<Vec<String>> = ClassTable::COLUMNS
+        .iter()
+        .enumerate()
+        .map(|(i, column)| {
+            let cells = table.rows.iter().map(|row| row.cells[i].clone());
+            std::iter::once(column.short.to_owned()).chain(cells).collect()
+        })
+        .collect();
+    push_columns(out, &names, &columns);
+    out.push('\n');
+    push_note(
+        out,
+        "test %: accuracy of the epoch that the validation part chose. best on test: of the epoch that the \
+         test part would have chosen, as much of the literature reports; no one could have.",
+    );
+    for row in &table.rows {
+        if let Some(note) = &row.note {
+            push_note(out, &format!("* {}: {}", printable(&row.name), printable(note)));
+        }
+    }
+}
+
 fn heading(parts: &[&str]) -> String {
     let line = parts.iter().map(|part| printable(part)).collect::<Vec<_>>().join(" · ");
     format!("{}\n\n", shorten(&line, WIDTH))
 }
 
-/// Writes the table in as many blocks as its width needs.
 fn push_table(out: &mut String, table: &ScoreTable) {
-    let names: Vec<String> = table.rows.iter().map(label).collect();
-    let name_width = names.iter().map(|name| width(name)).max().unwrap_or(0).max(width("method"));
+    let rows = table.rows.iter();
+    let names: Vec<(String, RowKind)> =
+        rows.map(|row| (label(&row.name, row.kind, row.note.is_some()), row.kind)).collect();
     let columns: Vec<Vec<String>> = (0..table.metrics.len()).map(|i| column(table, i)).collect();
+    push_columns(out, &names, &columns);
+}
+
+/// Writes columns, each a heading and one cell per name, in as many blocks as their width needs.
+fn push_columns(out: &mut String, names: &[(String, RowKind)], columns: &[Vec<String>]) {
+    let longest = names.iter().map(|(name, _)| width(name)).max().unwrap_or(0);
+    let name_width = longest.max(width("method"));
     let widths: Vec<usize> = columns
         .iter()
         .map(|cells| cells.iter().map(|cell| width(cell)).max().unwrap_or(0))
@@ -82,13 +180,13 @@ fn push_table(out: &mut String, table: &ScoreTable) {
         };
         out.push_str(&line("method", 0));
         out.push_str(&rule(total));
-        for (i, row) in table.rows.iter().enumerate() {
-            let is_first_baseline = row.kind == RowKind::Baseline
-                && (i > 0 && table.rows[i - 1].kind != RowKind::Baseline);
+        for (i, (name, kind)) in names.iter().enumerate() {
+            let is_first_baseline =
+                *kind == RowKind::Baseline && (i > 0 && names[i - 1].1 != RowKind::Baseline);
             if is_first_baseline {
                 out.push_str(&rule(total));
             }
-            out.push_str(&line(&names[i], i + 1));
+            out.push_str(&line(name, i + 1));
         }
     }
 }
@@ -101,11 +199,11 @@ fn rule(width: usize) -> String {
     "─".repeat(width) + "\n"
 }
 
-fn label(row: &Row) -> String {
-    let indent = if row.kind == RowKind::Seed { "  " } else { "" };
-    let mark = if row.note.is_some() { " *" } else { "" };
+fn label(name: &str, kind: RowKind, has_note: bool) -> String {
+    let indent = if kind == RowKind::Seed { "  " } else { "" };
+    let mark = if has_note { " *" } else { "" };
     let room = NAME - indent.len() - mark.len();
-    format!("{indent}{}{mark}", shorten(&printable(&row.name), room))
+    format!("{indent}{}{mark}", shorten(&printable(name), room))
 }
 
 /// Heading and cells.

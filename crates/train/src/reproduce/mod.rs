@@ -216,9 +216,13 @@ impl Experiment {
                 observer.note(&format!("{}: {}, seed {seed}", self.name, row.label));
                 let run = TrainOptions { name, out: Some(out), command: options.command.clone() };
                 let outcome = train_or_take(config, &run, observer)?;
-                result.add(&outcome.report, &outcome.folder);
+                let report = outcome
+                    .report
+                    .forecast()
+                    .ok_or(TrainError::OtherTask { found: "classify", wanted: "forecast" })?;
+                result.add(&report, &outcome.folder);
                 if baselines.is_empty() {
-                    baselines = of_baselines(&outcome.report);
+                    baselines = of_baselines(&report);
                 }
             }
             rows.push(result);
@@ -238,7 +242,7 @@ impl Experiment {
         if let Some(model) = row.model {
             config.use_model(model)?;
         }
-        config.seed = seed;
+        config.set_seed(seed);
         Ok(config)
     }
 }

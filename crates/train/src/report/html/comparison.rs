@@ -1,5 +1,7 @@
 //! The page that puts several runs side by side.
 
+use super::super::any::RunReport;
+use super::super::classify::ClassifyReport;
 use super::super::comparison::{
     Group, baselines, groups, median_and_range, model_row, run_labels, same_data,
 };
@@ -9,6 +11,7 @@ use super::super::plot::{self, Growth, Look, LossCurve};
 use super::super::rollout::ErrorGrowth;
 use super::super::schema::Report;
 use super::super::score_table::{Metric, ScoreTable, all_metrics, detail_metrics, thresholds};
+use super::classification::render_classifications;
 use super::notes;
 use super::page::{Span, figure, page, section};
 use super::table::{footnotes, score_table};
@@ -29,6 +32,24 @@ pub fn render_comparison(title: &str, reports: &[Report]) -> String {
         });
         section(out, "Runs", |out| runs(out, &groups));
     })
+}
+
+/// The page that compares runs of one task.
+#[must_use]
+pub fn render_runs(title: &str, reports: &[RunReport]) -> String {
+    let classified: Vec<&ClassifyReport> = reports
+        .iter()
+        .filter_map(|r| match r {
+            RunReport::Classify(report) => Some(report),
+            RunReport::Forecast(_) => None,
+        })
+        .collect();
+    if classified.is_empty() {
+        let forecasts: Vec<Report> =
+            reports.iter().cloned().filter_map(RunReport::forecast).collect();
+        return render_comparison(title, &forecasts);
+    }
+    render_classifications(title, &classified)
 }
 
 fn header(out: &mut Markup, title: &str, reports: &[Report], n_models: usize) {

@@ -1,5 +1,6 @@
 //! `report.html`: one file, no network, no scripts, for a phone and a wide screen, light and dark.
 
+mod classification;
 mod comparison;
 mod inspection;
 mod notes;
@@ -10,6 +11,7 @@ mod table;
 #[cfg(test)]
 mod testing;
 
-pub use comparison::render_comparison;
+pub use classification::render_classification;
+pub use comparison::{render_comparison, render_runs};
 pub use inspection::render_inspection;
 pub use run::render;

@@ -114,7 +114,7 @@ fn split(out: &mut Markup, name: &str, info: SplitInfo, purpose: &str) {
     });
 }
 
-fn list(out: &mut Markup, heading: &str, entries: &[(&str, String)]) {
+pub(super) fn list(out: &mut Markup, heading: &str, entries: &[(&str, String)]) {
     out.element("div", &[], |out| {
         out.leaf("h3", &[], heading);
         out.element("dl", &[], |out| {

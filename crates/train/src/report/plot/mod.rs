@@ -6,6 +6,7 @@
 //! breaks its line; a value outside the axes is clipped.
 
 mod chart;
+mod classes;
 mod colour;
 mod eigenvalues;
 mod forecast;
@@ -21,6 +22,7 @@ mod space_time;
 mod training;
 
 pub(super) use chart::Look;
+pub(super) use classes::{Curve, accuracy_curves, calibration, confusion};
 pub(super) use colour::style_sheet;
 pub(super) use eigenvalues::eigenvalues;
 pub(super) use forecast::{MAX_VARIABLES, forecast};
@@ -30,4 +32,4 @@ pub(super) use phase::phase_portrait;
 pub(super) use score_matrix::{ScoreColours, score_colour_bar, score_matrix};
 pub(super) use singular_values::singular_values;
 pub(super) use space_time::{MAX_STEPS, space_time};
-pub(super) use training::{LossCurve, training_curves, validation_curves};
+pub(super) use training::{LossCurve, loss_curves, training_curves, validation_curves};
