@@ -57,7 +57,7 @@ impl AugmentConfig {
             ("augment.jitter", jitter, 10.0, "a number from 0 to 10"),
             ("augment.scaling", scaling, 10.0, "a number from 0 to 10"),
             ("augment.rotation", rotation, 180.0, "degrees from 0 to 180"),
-            ("augment.time_warp", time_warp, 3.0, "a number from 0 to 3"),
+            ("augment.time_warp", time_warp, 1.0, "a number from 0 to 1"),
         ];
         for (name, size, largest, expected) in at_most {
             if !(0.0..=largest).contains(&size) {
@@ -184,4 +184,165 @@ fn random_rotation(rng: &mut impl Rng, largest: f64) -> [[f64; 3]; 3] {
         }
     }
     matrix
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use rand::SeedableRng;
+    use rand_chacha::ChaCha8Rng;
+
+    use super::*;
+
+    const OFF: AugmentConfig =
+        AugmentConfig { jitter: 0.0, scaling: 0.0, rotation: 0.0, time_warp: 0.0 };
+
+    /// A smooth series of `steps` rows.
+    fn series(steps: usize, channels: usize) -> Vec<f64> {
+        (0..steps * channels)
+            .map(|i| (0.37 * i as f64 + 1.0).sin() + 0.1 * (i % channels) as f64)
+            .collect()
+    }
+
+    fn applied(config: &AugmentConfig, seed: u64, values: &[f64], channels: usize) -> Vec<f64> {
+        let mut values = values.to_vec();
+        let std: Vec<f64> = (1..=channels).map(|c| c as f64).collect();
+        config.apply(&mut ChaCha8Rng::seed_from_u64(seed), &mut values, channels, &std);
+        values
+    }
+
+    #[test]
+    fn nothing_is_changed_by_default() {
+        assert!(AugmentConfig::default().is_off() && AugmentConfig::default() == OFF);
+        let values = series(11, 5);
+        assert_eq!(applied(&OFF, 1, &values, 5), values);
+        assert_eq!(serde_json::from_str::<AugmentConfig>("{}").unwrap(), OFF);
+        assert!(serde_json::from_str::<AugmentConfig>(r#"{"jiter": 0.1}"#).is_err());
+    }
+
+    #[test]
+    fn the_seed_decides() {
+        let all = AugmentConfig { jitter: 0.1, scaling: 0.1, rotation: 20.0, time_warp: 0.3 };
+        let values = series(13, 6);
+        assert_eq!(applied(&all, 1, &values, 6), applied(&all, 1, &values, 6));
+        for config in [
+            AugmentConfig { jitter: 0.1, ..OFF },
+            AugmentConfig { scaling: 0.1, ..OFF },
+            AugmentConfig { rotation: 20.0, ..OFF },
+            AugmentConfig { time_warp: 0.3, ..OFF },
+        ] {
+            assert!(!config.is_off());
+            assert_ne!(applied(&config, 1, &values, 6), applied(&config, 2, &values, 6));
+        }
+    }
+
+    #[test]
+    fn noise_is_a_share_of_the_deviation_of_its_channel() {
+        let config = AugmentConfig { jitter: 0.5, ..OFF };
+        let noise = applied(&config, 1, &vec![0.0; 2 * 4000], 2);
+        for channel in 0..2 {
+            let squares = noise.chunks_exact(2).map(|row| row[channel] * row[channel]);
+            let std = (squares.sum::<f64>() / 4000.0).sqrt();
+            let expected = 0.5 * (channel + 1) as f64;
+            // Five standard errors: 5 / √(2 · 4000) = 0.056.
+            assert!((std / expected - 1.0).abs() < 0.056, "{std} for {expected}");
+        }
+    }
+
+    #[test]
+    fn one_factor_scales_each_channel() {
+        let values = series(7, 5);
+        let scaled = applied(&AugmentConfig { scaling: 0.2, ..OFF }, 1, &values, 5);
+        let factors: Vec<f64> = (0..5).map(|c| scaled[c] / values[c]).collect();
+        for (i, (scaled, value)) in scaled.iter().zip(&values).enumerate() {
+            assert!((scaled - factors[i % 5] * value).abs() < 1e-12);
+        }
+        assert!(factors[0] != factors[1]);
+    }
+
+    #[test]
+    fn all_triples_of_a_window_turn_alike() {
+        let rotation = AugmentConfig { rotation: 90.0, ..OFF };
+        // The same triple twice in each row.
+        let values: Vec<f64> =
+            series(7, 3).chunks_exact(3).flat_map(|triple| [triple, triple].concat()).collect();
+        let turned = applied(&rotation, 1, &values, 6);
+        for row in turned.chunks_exact(6) {
+            assert_eq!(row[..3], row[3..]);
+        }
+    }
+
+    #[test]
+    fn an_angle_stays_below_the_largest() {
+        let mut rng = ChaCha8Rng::seed_from_u64(1);
+        let mut largest: f64 = 0.0;
+        for _ in 0..500 {
+            let matrix = random_rotation(&mut rng, 0.3);
+            let trace = matrix[0][0] + matrix[1][1] + matrix[2][2];
+            largest = largest.max(((trace - 1.0) / 2.0).acos());
+        }
+        assert!(largest > 0.28 && largest <= 0.3 + 1e-9, "{largest}");
+    }
+
+    #[test]
+    fn a_short_series_is_not_warped() {
+        let warp = AugmentConfig { time_warp: 1.0, ..OFF };
+        for steps in 0..3 {
+            assert_eq!(applied(&warp, 1, &series(steps, 5), 5), series(steps, 5));
+        }
+    }
+
+    #[test]
+    fn wrong_sizes_are_refused() {
+        let message = |config: AugmentConfig| config.check(4).unwrap_err().to_string();
+        assert_eq!(
+            message(AugmentConfig { jitter: -0.1, ..OFF }),
+            "augment.jitter = -0.1, expected a number from 0 to 10"
+        );
+        assert_eq!(
+            message(AugmentConfig { time_warp: f64::NAN, ..OFF }),
+            "augment.time_warp = NaN, expected a number from 0 to 1"
+        );
+        assert_eq!(
+            message(AugmentConfig { rotation: 10.0, ..OFF }),
+            "augment.rotation = 10 for 4 channels, expected 0, or triples x, y, z of channels: \
+             choose them with data.columns"
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn a_rotation_keeps_lengths_and_angles(
+            values in prop::collection::vec(-10.0_f64..10.0, 12),
+            rotation in 0.1_f64..180.0,
+            seed: u64,
+        ) {
+            let turned = applied(&AugmentConfig { rotation, ..OFF }, seed, &values, 6);
+            let dot = |x: &[f64], y: &[f64]| x.iter().zip(y).map(|(a, b)| a * b).sum::<f64>();
+            for (before, after) in values.chunks_exact(6).zip(turned.chunks_exact(6)) {
+                for (x, y) in [(0, 0), (0, 3), (3, 3)] {
+                    let expected = dot(&before[x..x + 3], &before[y..y + 3]);
+                    let found = dot(&after[x..x + 3], &after[y..y + 3]);
+                    prop_assert!((found - expected).abs() < 1e-11); // 300 · 16 ε at most
+                }
+            }
+        }
+
+        #[test]
+        fn a_warp_keeps_the_ends_and_the_order(
+            steps in 2_usize..200,
+            time_warp in 0.01_f64..1.0,
+            seed: u64,
+        ) {
+            // Each value is its time: a warped ramp is the warped time.
+            let ramp: Vec<f64> = (0..steps).map(|t| t as f64).collect();
+            let times = applied(&AugmentConfig { time_warp, ..OFF }, seed, &ramp, 1);
+            prop_assert_eq!((times[0], times[steps - 1]), (0.0, ramp[steps - 1]));
+            prop_assert!(times.windows(2).all(|pair| pair[0] < pair[1]), "{:?}", times);
+            let direct = warped_times(&mut ChaCha8Rng::seed_from_u64(seed), time_warp, steps);
+            for (time, expected) in times.iter().zip(direct) {
+                prop_assert!((time - expected).abs() < 1e-12 * steps as f64);
+            }
+        }
+    }
 }

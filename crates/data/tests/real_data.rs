@@ -3,10 +3,13 @@
 use std::path::PathBuf;
 
 use regard_data::file::{ReadOptions, read};
-use regard_data::labelled::{self, LabelledData, LabelledOptions};
+use regard_data::labelled::{self, LabelledData, LabelledOptions, LabelledSet};
 use regard_data::normalize::Normalization;
 use regard_data::split::SplitConfig;
 use regard_data::{SeriesSet, window};
+use tempfile::TempDir;
+
+mod text_layout;
 
 #[test]
 #[ignore = "needs REGARD_DATA"]
@@ -60,4 +63,49 @@ fn uci_har_has_the_published_counts_and_moments() {
         (format!("{mean:.7}"), format!("{std:.6}")),
         ("0.0991399".into(), "0.395671".into())
     );
+}
+
+#[test]
+#[ignore = "needs REGARD_DATA"]
+fn uci_har_as_text_files_is_the_same_set() {
+    let columns = [
+        "body_acc_x",
+        "body_acc_y",
+        "body_acc_z",
+        "body_gyro_x",
+        "body_gyro_y",
+        "body_gyro_z",
+        "total_acc_x",
+        "total_acc_y",
+        "total_acc_z",
+    ];
+    let classes =
+        ["WALKING", "WALKING_UPSTAIRS", "WALKING_DOWNSTAIRS", "SITTING", "STANDING", "LAYING"];
+    let options = LabelledOptions {
+        columns: columns.map(String::from).to_vec(),
+        classes: classes.map(String::from).to_vec(),
+        ..LabelledOptions::default()
+    };
+    let data = labelled::read(&uci_har(), &options).unwrap();
+    let folder = TempDir::new().unwrap();
+    let every =
+        |set: &LabelledSet, step| set.subset(&(0..set.len()).step_by(step).collect::<Vec<_>>());
+    let parts = [("train", every(&data.train, 61)), ("test", every(&data.test.unwrap(), 53))];
+    for (part, set) in &parts {
+        text_layout::write(folder.path(), part, set, "\n");
+    }
+    let read = labelled::read(folder.path(), &LabelledOptions::default()).unwrap();
+    for (found, (_, expected)) in [read.train, read.test.unwrap()].iter().zip(&parts) {
+        assert_eq!((&found.labels, &found.groups), (&expected.labels, &expected.groups));
+        assert_eq!(
+            (&found.classes, &found.set.columns),
+            (&expected.classes, &expected.set.columns)
+        );
+        for (found, expected) in found.set.series.iter().zip(&expected.set.series) {
+            // The archive holds the numbers of the text in single precision.
+            #[expect(clippy::cast_possible_truncation, reason = "rounding is the purpose")]
+            let singles: Vec<f64> = found.values.iter().map(|&x| f64::from(x as f32)).collect();
+            assert_eq!(singles, expected.values);
+        }
+    }
 }

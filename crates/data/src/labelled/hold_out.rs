@@ -251,3 +251,151 @@ fn by_class(
     }
     Ok(part)
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::{Series, SeriesSet};
+
+    /// Series whose value is their number.
+    fn data(labels: &[usize], groups: &[usize]) -> LabelledData {
+        let n_classes = labels.iter().max().map_or(0, |largest| largest + 1);
+        let set = LabelledSet {
+            set: SeriesSet {
+                columns: vec!["x0".into()],
+                series: (0..labels.len())
+                    .map(|i| Series::new(i.to_string(), vec![i as f64], 1))
+                    .collect(),
+                dt: None,
+            },
+            labels: labels.to_vec(),
+            classes: (0..n_classes).map(|class| class.to_string()).collect(),
+            groups: Some(groups.iter().map(usize::to_string).collect()),
+        };
+        LabelledData { train: set, test: None, description: String::new() }
+    }
+
+    /// Twenty-one groups of about 350 series and six classes, as in UCI HAR.
+    fn people() -> LabelledData {
+        let sizes = (0..21).map(|person| 281 + 7 * person);
+        let groups: Vec<usize> = sizes
+            .enumerate()
+            .flat_map(|(person, size)| std::iter::repeat_n(person, size))
+            .collect();
+        let labels: Vec<usize> = (0..groups.len()).map(|i| i % 6).collect();
+        data(&labels, &groups)
+    }
+
+    fn groups(set: &LabelledSet) -> BTreeSet<String> {
+        set.groups.iter().flatten().cloned().collect()
+    }
+
+    #[test]
+    fn groups_stay_whole_and_shares_are_near() {
+        let by = HoldOut::Group { validation: 0.2, test: 0.25, seed: 3 };
+        let LabelledSplit { train, validation, test } = by.split(people()).unwrap();
+        let total = people().train.len() as f64;
+        // Within half of the largest group: 421 of 7371 series.
+        for (part, share) in [(&validation, 0.2), (&test, 0.25)] {
+            assert!((part.len() as f64 - share * total).abs() <= 211.0, "{}", part.len());
+        }
+        assert_eq!(train.len() + validation.len() + test.len(), people().train.len());
+        let [a, b, c] = [&train, &validation, &test].map(groups);
+        assert!(a.is_disjoint(&b) && a.is_disjoint(&c) && b.is_disjoint(&c));
+    }
+
+    #[test]
+    fn the_seed_decides_and_decides_alike() {
+        let split = |seed| HoldOut::Group { validation: 0.2, test: 0.0, seed }.split(people());
+        assert_eq!(split(5).unwrap(), split(5).unwrap());
+        assert_ne!(groups(&split(5).unwrap().validation), groups(&split(6).unwrap().validation));
+        let split = |seed| HoldOut::Stratified { validation: 0.2, test: 0.0, seed }.split(people());
+        assert_eq!(split(5).unwrap(), split(5).unwrap());
+        assert_ne!(split(5).unwrap().validation, split(6).unwrap().validation);
+    }
+
+    #[test]
+    fn a_test_part_of_the_data_is_kept_as_it_is() {
+        let mut own = data(&[0, 1, 0, 1], &[7, 7, 8, 8]);
+        own.test = Some(data(&[1, 0], &[9, 9]).train);
+        for by in [
+            HoldOut::Group { validation: 0.5, test: 0.4, seed: 0 },
+            HoldOut::Stratified { validation: 0.5, test: 0.4, seed: 0 },
+        ] {
+            let split = by.split(own.clone()).unwrap();
+            assert_eq!(Some(split.test), own.test);
+            assert_eq!((split.train.class_counts(), split.validation.len()), (vec![1, 1], 2));
+        }
+    }
+
+    #[test]
+    fn each_class_is_divided_alike() {
+        let labels: Vec<usize> = (0..130).map(|i| usize::from(i % 13 == 0)).collect();
+        let by = HoldOut::Stratified { validation: 0.3, test: 0.2, seed: 1 };
+        let split = by.split(data(&labels, &[0; 130])).unwrap();
+        let counts = [split.train, split.validation, split.test].map(|part| part.class_counts());
+        assert_eq!(counts, [[60, 5], [36, 3], [24, 2]]);
+    }
+
+    #[test]
+    fn a_part_without_a_share_is_empty() {
+        let by = HoldOut::Group { validation: 0.0, test: 0.0, seed: 0 };
+        let split = by.split(data(&[0, 1], &[4, 4])).unwrap();
+        assert_eq!((split.train.len(), split.validation.len(), split.test.len()), (2, 0, 0));
+    }
+
+    #[test]
+    fn the_configuration_reads_as_it_is_written() {
+        let by = HoldOut::Group { validation: 0.2, test: 0.0, seed: 1 };
+        let text = serde_json::to_string(&by).unwrap();
+        assert_eq!(text, r#"{"by":"group","validation":0.2,"test":0.0,"seed":1}"#);
+        assert_eq!(serde_json::from_str::<HoldOut>(&text).unwrap(), by);
+        let text = r#"{"by":"stratified","validation":0.2}"#;
+        let by = HoldOut::Stratified { validation: 0.2, test: 0.0, seed: 0 };
+        assert_eq!(serde_json::from_str::<HoldOut>(text).unwrap(), by);
+        assert!(serde_json::from_str::<HoldOut>(r#"{"by":"group","valdation":0.2}"#).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn every_series_is_in_exactly_one_part_with_its_label_and_group(
+            labels in prop::collection::vec(0_usize..3, 3..60),
+            n_groups in 3_usize..9,
+            validation in 0.01_f64..0.5,
+            test in 0.01_f64..0.49,
+            seed: u64,
+            by_group: bool,
+        ) {
+            let groups: Vec<usize> = (0..labels.len()).map(|i| i * 5 % n_groups).collect();
+            let by = if by_group {
+                HoldOut::Group { validation, test, seed }
+            } else {
+                HoldOut::Stratified { validation, test, seed }
+            };
+            let Ok(LabelledSplit { train, validation, test }) = by.split(data(&labels, &groups))
+            else {
+                return Ok(());
+            };
+            let parts = [train, validation, test];
+            let mut numbers = Vec::new();
+            let mut part_of_group = vec![None; n_groups];
+            for (number, part) in parts.iter().enumerate() {
+                for class in 0..3 {
+                    prop_assert_eq!(part.labels.contains(&class), labels.contains(&class));
+                }
+                let names = part.groups.as_ref().expect("the set has groups");
+                for ((series, &label), group) in part.set.series.iter().zip(&part.labels).zip(names) {
+                    let i: usize = series.name.parse().expect("a number");
+                    prop_assert_eq!((label, group), (labels[i], &groups[i].to_string()));
+                    numbers.push(i);
+                    let before = part_of_group[groups[i]].replace(number);
+                    prop_assert!(!by_group || before.is_none_or(|before| before == number));
+                }
+            }
+            numbers.sort_unstable();
+            prop_assert_eq!(numbers, (0..labels.len()).collect::<Vec<_>>());
+        }
+    }
+}
