@@ -32,6 +32,14 @@ pub enum InvalidConfig {
         /// Its value.
         value: usize,
     },
+    /// A length that needs a middle is even.
+    #[error("{name} = {value} is even, but its middle stands on a step: use an odd number")]
+    Even {
+        /// The field.
+        name: &'static str,
+        /// Its value.
+        value: usize,
+    },
     /// A polynomial of so many variables is too large.
     #[error(
         "degree = {degree} with {channels} channels gives more than {limit} monomials: lower the degree or use fewer columns"
@@ -141,6 +149,12 @@ pub(crate) fn rate((name, value): (&'static str, f64)) -> Result<(), InvalidConf
 pub(crate) fn even((name, value): (&'static str, usize)) -> Result<(), InvalidConfig> {
     positive((name, value))?;
     if value.is_multiple_of(2) { Ok(()) } else { Err(InvalidConfig::Odd { name, value }) }
+}
+
+/// Accepts an odd length.
+pub(crate) fn odd((name, value): (&'static str, usize)) -> Result<(), InvalidConfig> {
+    positive((name, value))?;
+    if value.is_multiple_of(2) { Err(InvalidConfig::Even { name, value }) } else { Ok(()) }
 }
 
 #[cfg(test)]

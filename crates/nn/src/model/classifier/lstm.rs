@@ -21,6 +21,7 @@ use super::{ClassifyShape, Pooling};
 use crate::error::{InvalidConfig, positive, rate};
 use crate::layer::dropout;
 use crate::model::baseline::LstmLayer;
+use crate::parameter::AffineConfig;
 
 /// Configuration of [`LstmClassifier`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -93,9 +94,7 @@ impl LstmClassifierConfig {
     /// `(H + 1) m` for `n` channels and `m` classes.
     #[must_use]
     pub fn n_parameters(&self, shape: ClassifyShape) -> usize {
-        let input = self
-            .input
-            .map_or(0, |_| InputMap::config(shape.channels, self.d_hidden).n_parameters());
+        let input = self.input_map(shape.channels).map_or(0, |map| map.n_parameters());
         let layer = |d_in| 4 * self.d_hidden * (d_in + self.d_hidden + 2);
         input
             + self.input_widths(shape.channels).map(layer).sum::<usize>()
@@ -105,12 +104,14 @@ impl LstmClassifierConfig {
     /// `p (n H + Σ 4H (d_in + H)) + H m` for `p` steps.
     #[must_use]
     pub fn multiply_adds(&self, shape: ClassifyShape) -> u64 {
-        let input = self
-            .input
-            .map_or(0, |_| InputMap::config(shape.channels, self.d_hidden).multiply_adds());
+        let input = self.input_map(shape.channels).map_or(0, |map| map.multiply_adds());
         let layer = |d_in| 4 * self.d_hidden * (d_in + self.d_hidden);
         let layers = self.input_widths(shape.channels).map(layer).sum::<usize>() as u64;
         shape.time as u64 * (input + layers) + self.head(shape.classes).multiply_adds()
+    }
+
+    fn input_map(&self, channels: usize) -> Option<AffineConfig> {
+        self.input.map(|_| InputMap::config(channels, self.d_hidden))
     }
 
     /// What each layer reads.

@@ -10,21 +10,28 @@
 //! device with autodiff, as in training, and not elsewhere.
 
 mod attention;
+mod batch_norm;
+mod cnn;
+mod gru;
 mod head;
 mod input;
 mod loss;
 mod lstm;
 mod pooling;
+mod residual_bilstm;
 
 use burn::module::Module;
 use burn::tensor::{Bool, Device, Tensor, assert_shape};
 use serde::{Deserialize, Serialize};
 
 pub use attention::{AttentionClassifier, AttentionClassifierConfig, BlockConfig, Positions};
+pub use cnn::{CnnClassifier, CnnClassifierConfig, Convolution};
+pub use gru::{GruClassifier, GruClassifierConfig};
 pub use input::InputActivation;
 pub use loss::cross_entropy;
 pub use lstm::{LstmClassifier, LstmClassifierConfig};
 pub use pooling::Pooling;
+pub use residual_bilstm::{ResidualBilstmClassifier, ResidualBilstmClassifierConfig};
 
 use crate::error::InvalidConfig;
 
@@ -48,6 +55,12 @@ pub enum ClassifierConfig {
     Classifier(AttentionClassifierConfig),
     /// Stacked LSTM layers.
     Lstm(LstmClassifierConfig),
+    /// Stacked layers of gated recurrent units.
+    Gru(GruClassifierConfig),
+    /// Residual blocks of bidirectional LSTM layers.
+    ResidualBilstm(ResidualBilstmClassifierConfig),
+    /// Convolutions along time.
+    Cnn(CnnClassifierConfig),
 }
 
 /// Any classifier; build with [`ClassifierConfig::init`].
@@ -58,6 +71,12 @@ pub enum Classifier {
     Classifier(AttentionClassifier),
     /// Stacked LSTM layers.
     Lstm(LstmClassifier),
+    /// Stacked layers of gated recurrent units.
+    Gru(GruClassifier),
+    /// Residual blocks of bidirectional LSTM layers.
+    ResidualBilstm(ResidualBilstmClassifier),
+    /// Convolutions along time.
+    Cnn(CnnClassifier),
 }
 
 impl ClassifierConfig {
@@ -69,6 +88,9 @@ impl ClassifierConfig {
         Ok(match self {
             Self::Classifier(config) => Classifier::Classifier(config.init(shape, device)?),
             Self::Lstm(config) => Classifier::Lstm(config.init(shape, device)?),
+            Self::Gru(config) => Classifier::Gru(config.init(shape, device)?),
+            Self::ResidualBilstm(config) => Classifier::ResidualBilstm(config.init(shape, device)?),
+            Self::Cnn(config) => Classifier::Cnn(config.init(shape, device)?),
         })
     }
 
@@ -78,6 +100,9 @@ impl ClassifierConfig {
         match self {
             Self::Classifier(config) => config.n_parameters(shape),
             Self::Lstm(config) => config.n_parameters(shape),
+            Self::Gru(config) => config.n_parameters(shape),
+            Self::ResidualBilstm(config) => config.n_parameters(shape),
+            Self::Cnn(config) => config.n_parameters(shape),
         }
     }
 
@@ -87,6 +112,9 @@ impl ClassifierConfig {
         match self {
             Self::Classifier(config) => config.multiply_adds(shape),
             Self::Lstm(config) => config.multiply_adds(shape),
+            Self::Gru(config) => config.multiply_adds(shape),
+            Self::ResidualBilstm(config) => config.multiply_adds(shape),
+            Self::Cnn(config) => config.multiply_adds(shape),
         }
     }
 }
@@ -118,6 +146,9 @@ impl Classifier {
         match self {
             Self::Classifier(model) => model.forward(x, padding),
             Self::Lstm(model) => model.forward(x, padding),
+            Self::Gru(model) => model.forward(x, padding),
+            Self::ResidualBilstm(model) => model.forward(x, padding),
+            Self::Cnn(model) => model.forward(x, padding),
         }
     }
 }

@@ -36,6 +36,30 @@ fn lstm(input: Option<InputActivation>, pooling: Pooling) -> ClassifierConfig {
     })
 }
 
+fn gru(input: Option<InputActivation>, pooling: Pooling) -> ClassifierConfig {
+    let (d_hidden, n_layers, dropout) = (8, 2, 0.0);
+    ClassifierConfig::Gru(GruClassifierConfig { d_hidden, n_layers, input, pooling, dropout })
+}
+
+fn residual(bidirectional: bool, pooling: Pooling) -> ClassifierConfig {
+    ClassifierConfig::ResidualBilstm(ResidualBilstmClassifierConfig {
+        d_hidden: 10,
+        n_blocks: 2,
+        n_cells: 3,
+        bidirectional,
+        pooling,
+        dropout: 0.0,
+    })
+}
+
+fn cnn() -> ClassifierConfig {
+    let convolutions = [(6, 5), (4, 3)];
+    ClassifierConfig::Cnn(CnnClassifierConfig {
+        convolutions: convolutions.map(|(filters, length)| Convolution { filters, length }).into(),
+        dropout: 0.0,
+    })
+}
+
 /// One of every kind, all sizes unequal.
 fn configs() -> Vec<ClassifierConfig> {
     let encoder = BlockConfig::Encoder { d_ff: 11, n_layers: 2 };
@@ -45,6 +69,11 @@ fn configs() -> Vec<ClassifierConfig> {
         attention(BlockConfig::Bare {}, softmax(true), Pooling::Last),
         lstm(Some(InputActivation::Relu), Pooling::Last),
         lstm(None, Pooling::Attention),
+        gru(Some(InputActivation::Elu), Pooling::Last),
+        gru(None, Pooling::Mean),
+        residual(true, Pooling::Last),
+        residual(false, Pooling::Mean),
+        cnn(),
     ]
 }
 
