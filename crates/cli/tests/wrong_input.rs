@@ -167,7 +167,7 @@ fn a_set_that_is_no_assignment_or_of_another_type() {
 #[test]
 fn an_unknown_model() {
     let message = "no model is called \"softmx\" (did you mean \"softmax\"?); \
-                   models: easy, easy-left, softmax, lstm, lifted";
+                   models: easy, easy-left, softmax, lstm, lifted, larnn";
     refuses(&sandbox(), "train lorenz --mechanism softmx", message);
     refuses(&sandbox(), "compare lorenz --mechanisms easy,softmx", message);
 }

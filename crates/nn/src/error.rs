@@ -109,6 +109,16 @@ pub enum InvalidConfig {
         /// How many it should have.
         expected: usize,
     },
+    /// A number is outside its range.
+    #[error("{name} = {value}, expected {expected}")]
+    OutOfRange {
+        /// The field.
+        name: &'static str,
+        /// Its value.
+        value: f64,
+        /// What it may be.
+        expected: &'static str,
+    },
     /// A standard deviation is negative, infinite or not a number.
     #[error("{name}[{index}] = {value} is not a standard deviation (finite, at least 0)")]
     NotADeviation {

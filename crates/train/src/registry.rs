@@ -1,17 +1,20 @@
 //! Names of models on the command line; an exhaustive match, no globals.
 
-use regard_nn::mechanism::{EasyConfig, EasyForm, MechanismConfig, SoftmaxConfig, TimeMatrix};
+use regard_nn::mechanism::{
+    EasyConfig, EasyForm, LarnnConfig, MechanismConfig, SoftmaxConfig, TimeMatrix,
+};
 use regard_nn::model::baseline::LstmConfig;
 use regard_nn::model::classifier::{
-    AttentionClassifierConfig, BlockConfig, ClassifierConfig, InputActivation,
-    LstmClassifierConfig, Pooling, Positions,
+    AttentionClassifierConfig, BlockConfig, ClassifierConfig, CnnClassifierConfig, Convolution,
+    GruClassifierConfig, InputActivation, LstmClassifierConfig, Pooling, Positions,
+    ResidualBilstmClassifierConfig,
 };
 use regard_nn::model::{ForecasterConfig, LiftedConfig, ModelConfig, Readout};
 
 use crate::error::TrainError;
 
 /// Names that [`model`] knows.
-pub const MODELS: &[&str] = &["easy", "easy-left", "softmax", "lstm", "lifted"];
+pub const MODELS: &[&str] = &["easy", "easy-left", "softmax", "lstm", "lifted", "larnn"];
 
 /// The model called `name`, of about the size of `like` and with its read-out.
 ///
@@ -25,11 +28,16 @@ pub fn model(name: &str, like: &ModelConfig) -> Result<ModelConfig, TrainError> 
     let n_heads = match &base.mechanism {
         MechanismConfig::Softmax(c) => c.n_heads,
         MechanismConfig::Easy(c) => c.n_heads,
+        MechanismConfig::Larnn(c) => c.n_heads,
     };
     let easy = |form| MechanismConfig::Easy(EasyConfig { form, ..EasyConfig::new(n_heads) });
     let mechanism = match name {
         "easy" => easy(EasyForm::Right),
         "easy-left" => easy(EasyForm::Left),
+        "larnn" => match &base.mechanism {
+            MechanismConfig::Larnn(c) => MechanismConfig::Larnn(c.clone()),
+            _ => MechanismConfig::Larnn(LarnnConfig::new(n_heads)),
+        },
         "softmax" => MechanismConfig::Softmax(SoftmaxConfig { n_heads, causal: false }),
         "lstm" => {
             return Ok(ModelConfig::Lstm(match like {
@@ -70,6 +78,7 @@ pub fn name_of(model: &ModelConfig) -> &'static str {
 fn mechanism_name(mechanism: &MechanismConfig) -> &'static str {
     match mechanism {
         MechanismConfig::Softmax(_) => "softmax",
+        MechanismConfig::Larnn(_) => "larnn",
         MechanismConfig::Easy(c) => match c.form {
             EasyForm::Right => "easy",
             EasyForm::Left => "easy-left",
@@ -112,9 +121,10 @@ fn encoder_like(model: &ModelConfig) -> ForecasterConfig {
 
 /// Names that [`classifier`] knows.
 pub const CLASSIFIERS: &[&str] =
-    &["larnn", "softmax", "easy", "lstm", "gru", "residual-bilstm", "cnn", "paper-larnn"];
+    &["larnn", "softmax", "easy", "lstm", "gru", "residual-bilstm", "cnn"];
 
-/// The classifier called `name`, of the width of `like`.
+/// The classifier called `name`: a mechanism or recurrent layers of the width of `like`; the residual
+/// bidirectional LSTM and the convolutions have the sizes of their sources.
 ///
 /// # Errors
 /// [`TrainError::UnknownModel`], with the nearest name.
@@ -123,27 +133,60 @@ pub fn classifier(name: &str, like: &ClassifierConfig) -> Result<ClassifierConfi
         return Ok(like.clone());
     }
     let width = width_of(like);
-    let encoder = |mechanism| {
+    let attention = |positions, block, mechanism, pooling, activation| {
         ClassifierConfig::Classifier(AttentionClassifierConfig {
             d_model: width,
-            activation: InputActivation::Identity,
-            positions: Positions::Learned,
-            block: BlockConfig::Encoder { d_ff: 2 * width, n_layers: 2 },
+            activation,
+            positions,
+            block,
             mechanism,
-            pooling: Pooling::Mean,
-            dropout: 0.1,
+            pooling,
+            dropout: 0.0,
         })
     };
+    let encoder = |mechanism| {
+        let block = BlockConfig::Encoder { d_ff: 2 * width, n_layers: 2 };
+        attention(Positions::Learned, block, mechanism, Pooling::Mean, InputActivation::Identity)
+    };
+    let (relu, n_layers, pooling, dropout) = (Some(InputActivation::Relu), 2, Pooling::Last, 0.1);
     Ok(match name {
+        "larnn" => attention(
+            Positions::None,
+            BlockConfig::Bare {},
+            MechanismConfig::Larnn(LarnnConfig::new(4)),
+            Pooling::Last,
+            InputActivation::Elu,
+        ),
         "softmax" => encoder(MechanismConfig::Softmax(SoftmaxConfig { n_heads: 4, causal: false })),
         "easy" => encoder(MechanismConfig::Easy(EasyConfig::new(4))),
         "lstm" => ClassifierConfig::Lstm(LstmClassifierConfig {
             d_hidden: width,
-            n_layers: 2,
-            input: Some(InputActivation::Relu),
+            n_layers,
+            input: relu,
             forget_bias: 1.0,
-            pooling: Pooling::Last,
-            dropout: 0.1,
+            pooling,
+            dropout,
+        }),
+        "gru" => ClassifierConfig::Gru(GruClassifierConfig {
+            d_hidden: width,
+            n_layers,
+            input: relu,
+            pooling,
+            dropout,
+        }),
+        "residual-bilstm" => ClassifierConfig::ResidualBilstm(ResidualBilstmClassifierConfig {
+            d_hidden: 28,
+            n_blocks: 3,
+            n_cells: 3,
+            bidirectional: true,
+            pooling,
+            dropout: 0.15,
+        }),
+        "cnn" => ClassifierConfig::Cnn(CnnClassifierConfig {
+            convolutions: [(64, 7), (128, 5), (64, 3)]
+                .map(|(filters, length)| Convolution { filters, length })
+                .to_vec(),
+            dropout,
         }),
         _ => {
             return Err(TrainError::UnknownModel {
@@ -154,20 +197,26 @@ pub fn classifier(name: &str, like: &ClassifierConfig) -> Result<ClassifierConfi
     })
 }
 
+/// Name of a classifier in tables: its mechanism, or its kind.
+#[must_use]
+pub fn classifier_name(model: &ClassifierConfig) -> &'static str {
+    match model {
+        ClassifierConfig::Classifier(c) => mechanism_name(&c.mechanism),
+        ClassifierConfig::Lstm(_) => "lstm",
+        ClassifierConfig::Gru(_) => "gru",
+        ClassifierConfig::ResidualBilstm(_) => "residual-bilstm",
+        ClassifierConfig::Cnn(_) => "cnn",
+    }
+}
+
 /// Width of the rows inside a classifier.
 fn width_of(model: &ClassifierConfig) -> usize {
     match model {
         ClassifierConfig::Classifier(c) => c.d_model,
         ClassifierConfig::Lstm(c) => c.d_hidden,
-    }
-}
-
-/// Name of a classifier in tables: its mechanism, or its kind.
-#[must_use]
-pub fn classifier_name(model: &ClassifierConfig) -> &'static str {
-    match model {
-        ClassifierConfig::Lstm(_) => "lstm",
-        ClassifierConfig::Classifier(c) => mechanism_name(&c.mechanism),
+        ClassifierConfig::Gru(c) => c.d_hidden,
+        // Neither has the width that a single layer of another kind would need.
+        ClassifierConfig::ResidualBilstm(_) | ClassifierConfig::Cnn(_) => 32,
     }
 }
 
@@ -175,6 +224,7 @@ pub fn classifier_name(model: &ClassifierConfig) -> &'static str {
 mod tests {
     use super::*;
     use crate::forecast_config::ForecastConfig;
+    use crate::run_config::RunConfig;
 
     #[test]
     fn every_name_gives_a_model_of_that_name() {
@@ -185,12 +235,22 @@ mod tests {
     }
 
     #[test]
+    fn every_name_gives_a_classifier_of_that_name() {
+        let RunConfig::Classify(config) = RunConfig::load("uci-har", &[]).unwrap() else {
+            panic!("it classifies")
+        };
+        for name in CLASSIFIERS {
+            assert_eq!(classifier_name(&classifier(name, &config.model).unwrap()), *name);
+        }
+    }
+
+    #[test]
     fn an_unknown_model_gets_the_nearest_name() {
         let like = ForecastConfig::default().model;
         assert_eq!(
             model("softmx", &like).unwrap_err().to_string(),
             "no model is called \"softmx\" (did you mean \"softmax\"?); \
-             models: easy, easy-left, softmax, lstm, lifted"
+             models: easy, easy-left, softmax, lstm, lifted, larnn"
         );
     }
 }

@@ -1,6 +1,5 @@
 //! What a report says, gathered from configuration, data, training and scores.
 
-use burn::module::Module;
 use regard_nn::model::{Model, ModelConfig, Readout};
 
 use crate::checkpoint::Progress;
@@ -109,7 +108,7 @@ pub(crate) fn report(
         model: ModelInfo {
             kind: kind.to_owned(),
             mechanism,
-            n_parameters: model.num_params() as u64,
+            n_parameters: config.model.n_parameters(data.shape) as u64,
             multiply_adds: config.model.multiply_adds(data.shape),
             window: data.shape.window,
             horizon: data.shape.horizon,

@@ -5,6 +5,7 @@
 //! compiler names every place that needs it.
 
 mod easy;
+mod larnn;
 mod softmax;
 
 use burn::module::Module;
@@ -12,6 +13,10 @@ use burn::tensor::{Bool, Device, Tensor};
 use serde::{Deserialize, Serialize};
 
 pub use easy::{AlphaInit, EasyAttention, EasyConfig, EasyForm};
+pub use larnn::{
+    Evaluation, GateMode, KeyValueForm, Larnn, LarnnConfig, LarnnInit, LarnnState, NormKind,
+    RunningRule, Stack,
+};
 pub use softmax::{SoftmaxAttention, SoftmaxConfig, SoftmaxState};
 
 use crate::error::InvalidConfig;
@@ -54,6 +59,8 @@ pub enum MechanismConfig {
     Softmax(SoftmaxConfig),
     /// Easy attention: the score matrix is a parameter.
     Easy(EasyConfig),
+    /// Recurrent cells that attend to a window of their past.
+    Larnn(LarnnConfig),
 }
 
 /// Any mechanism; build with [`MechanismConfig::init`].
@@ -64,6 +71,8 @@ pub enum Mechanism {
     Softmax(SoftmaxAttention),
     /// Easy attention.
     Easy(EasyAttention),
+    /// Recurrent cells that attend to a window of their past.
+    Larnn(Larnn),
 }
 
 impl MechanismConfig {
@@ -81,6 +90,7 @@ impl MechanismConfig {
         Ok(match self {
             Self::Softmax(config) => Mechanism::Softmax(config.init(d_model, device)?),
             Self::Easy(config) => Mechanism::Easy(config.init(d_model, time, device)?),
+            Self::Larnn(config) => Mechanism::Larnn(config.init(d_model, device)?),
         })
     }
 
@@ -90,6 +100,7 @@ impl MechanismConfig {
         match self {
             Self::Softmax(config) => config.n_parameters(d_model),
             Self::Easy(config) => config.n_parameters(d_model, time),
+            Self::Larnn(config) => config.n_parameters(d_model),
         }
     }
 
@@ -99,12 +110,13 @@ impl MechanismConfig {
         match self {
             Self::Softmax(config) => config.multiply_adds(d_model, time),
             Self::Easy(config) => config.multiply_adds(d_model, time),
+            Self::Larnn(config) => config.multiply_adds(d_model, time),
         }
     }
 }
 
 impl Mechanism {
-    /// The same attention for sequences of another length; softmax attention fits any.
+    /// The same attention for sequences of another length; only easy attention is bound to one.
     ///
     /// # Errors
     /// [`InvalidConfig::FixedWindow`] if the mechanism is bound to the length it was trained for.
@@ -112,6 +124,7 @@ impl Mechanism {
         Ok(match self {
             Self::Softmax(attention) => Self::Softmax(attention.clone()),
             Self::Easy(attention) => Self::Easy(attention.resized(time)?),
+            Self::Larnn(cells) => Self::Larnn(cells.clone()),
         })
     }
 }
@@ -121,6 +134,7 @@ impl Attention for Mechanism {
         match self {
             Self::Softmax(attention) => attention.forward(x, blocked),
             Self::Easy(attention) => attention.forward(x, blocked),
+            Self::Larnn(cells) => cells.forward(x, blocked),
         }
     }
 }

@@ -113,6 +113,11 @@ pub fn inspect(
             "it has no score matrices to inspect; give a run of a model with attention blocks",
         ));
     };
+    if trained.mechanisms().any(|m| matches!(m, Mechanism::Larnn(_))) {
+        return Err(folder.error(
+            "its mechanism is recurrent and keeps no score matrix; give a run of easy or softmax attention",
+        ));
+    }
     observer.phase("preparing data", None);
     let (test, dt) = match data {
         None => {
@@ -174,11 +179,12 @@ fn heads(
             [(both.0, &seen[0]), (both.1, &seen[1])].map(|(mechanism, seen)| match mechanism {
                 Mechanism::Easy(easy) => easy_samples(easy),
                 Mechanism::Softmax(softmax) => softmax_samples(softmax, &seen[layer]),
+                Mechanism::Larnn(_) => Vec::new(),
             });
         let [trained_samples, fresh_samples] = samples;
         let gains = match both.0 {
             Mechanism::Easy(easy) => gain_bounds(easy).into_iter().map(Some).collect(),
-            Mechanism::Softmax(_) => vec![None; trained_samples.len()],
+            Mechanism::Softmax(_) | Mechanism::Larnn(_) => vec![None; trained_samples.len()],
         };
         for (head, ((trained, fresh), gain_bound)) in
             trained_samples.into_iter().zip(fresh_samples).zip(gains).enumerate()

@@ -1,0 +1,39 @@
+//! The cell of the linear attention recurrent neural network over a whole sequence.
+//!
+//! ```text
+//! q = ELU([x_t h] W_q + b_q)                                  h, c: hidden state and cell before t
+//! u_j = N(ELU([c_j pos(age of c_j)] W_k + b_k)), v_j likewise  the last n ≤ window cells c_j
+//! p = softmax_j(q · u_j / √d_head) per head      r = Σ_j p_j v_j
+//! a = N(ELU(r W_o + b_o))
+//! [g f i o] = [x_t h a] W + b                                  g through tanh, f, i, o through σ
+//! c_t = N(g ⊙ i + c ⊙ f)      h_t = N(o ⊙ ELU(c_t))
+//! ```
+//!
+//! The normalised `c_t` is what later steps attend to and go on from. `N` is a batch norm whose
+//! statistics are taken at each step, a layer norm, a norm with given statistics, or nothing; keys
+//! and values have one each, over the rows of the window. A sequence starts with one zero cell,
+//! which is attended to like any other until it has left the window. Dropout may act on the attention
+//! weights, on cells and positions before they become keys and values, and on the result.
+//!
+//! Source: Chevalier 2018, arXiv:1808.05578, and the author's PyTorch cell, whose unused norm of the
+//! gates is left out. Differs: keys and values have a norm each. Cost: per step and row
+//! `(d_in + 2d) 4d + (d_in + d) d + 2 d (d + n_position) window + d²` multiply-adds for the products
+//! and `2 window d` for the attention, where every step projects its window anew.
+
+mod composed;
+mod dropout;
+mod moments;
+mod op;
+pub mod reference;
+mod setting;
+
+pub use composed::composed;
+pub use dropout::{Dropout, DropoutMasks, HashedDropout};
+pub use moments::{Moments, RunningUpdate, StepMoments};
+pub(crate) use op::n_cells;
+pub use op::{LarnnOutput, larnn};
+pub use setting::{
+    KeyValue, LarnnSetting, LarnnState, LarnnWeights, Norm, n_position, position_table,
+};
+#[cfg(test)]
+mod golden_tests;
