@@ -15,6 +15,7 @@ mod cpu;
 mod golden_tests;
 pub mod mask;
 pub mod mixing;
+pub mod plan;
 pub mod pointwise;
 pub mod recurrent;
 pub mod softmax;

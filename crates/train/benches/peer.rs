@@ -8,10 +8,11 @@ use std::io::{BufRead, Write};
 use std::time::Instant;
 
 use burn::module::Module;
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{DType, Device, Tensor, TensorData};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
+use regard_kernels::plan::Plan;
 use regard_kernels::pointwise::{Activation, mean_squared_error};
 use regard_kernels::recurrent::lstm::lstm;
 use regard_kernels::softmax;
@@ -353,28 +354,38 @@ impl Work for Inference {
     }
 }
 
-/// One step of a free-running forecast: the forecast row joins the window.
+/// One step of a free-running forecast: the forecast row joins the window. With a plan where the
+/// model has one, as rollouts are made.
 struct Rollout {
     model: Model,
+    plan: Option<Plan>,
     shape: ForecastShape,
-    window: Vec<f32>,
+    window: Vec<f64>,
 }
 
 impl Rollout {
     fn new(sizes: &Sizes) -> Self {
         let device = Device::default();
-        let window = sizes.input(&device).into_data().try_into_vec().expect("f32");
-        Self { model: sizes.init(&device), shape: sizes.shape, window }
+        let window = sizes.input(&device).try_into_vec_as::<f64>().expect("readable");
+        let model = sizes.init(&device);
+        Self { plan: model.plan(sizes.shape), model, shape: sizes.shape, window }
     }
 }
 
 impl Work for Rollout {
     fn run(&mut self) {
         let ForecastShape { window, channels, .. } = self.shape;
-        let x = TensorData::new(self.window.clone(), [1, window, channels]);
-        let y = self.model.forward(Tensor::from_data(x, &Device::default()));
+        let mut row = vec![0.0; channels];
+        if let Some(plan) = &mut self.plan {
+            plan.forward(&self.window, &mut row);
+        } else {
+            let device = Device::default();
+            let x = TensorData::new(self.window.clone(), [1, window, channels]);
+            let y = self.model.forward(Tensor::from_data(x, (&device, DType::F32)));
+            row = y.try_into_vec_as::<f64>().expect("readable");
+        }
         self.window.drain(..channels);
-        self.window.extend(y.into_data().try_into_vec::<f32>().expect("f32"));
+        self.window.extend(row);
     }
 
     fn n_parameters(&self) -> Option<usize> {

@@ -23,7 +23,7 @@ use serde::{Deserialize, Serialize};
 use crate::checkpoint::{Checkpoint, Progress};
 use crate::classical::least_squares::LeastSquares;
 use crate::error::TrainError;
-use crate::evaluate::{Starts, model_rollouts};
+use crate::evaluate::Starts;
 use crate::fit::{Fitted, mean_loss};
 use crate::forecast_config::EvaluateConfig;
 use crate::forecasting::Forecasting;
@@ -32,6 +32,7 @@ use crate::metric::valid_prediction_time::first_exceedance;
 use crate::model_file::{Parameters, parameters};
 use crate::observer::Observer;
 use crate::report::EpochRow;
+use crate::rollout::model_rollouts;
 use crate::run_folder::RunFolder;
 
 /// Error at which a validation forecast counts as lost.

@@ -10,7 +10,7 @@ use regard_data::window;
 use serde::Serialize;
 
 use crate::error::TrainError;
-use crate::evaluate::{Rollouts, Starts, model_rollouts};
+use crate::evaluate::{Rollouts, Starts};
 use crate::forecast_run::read_like;
 use crate::forecasting::{Forecasting, part};
 use crate::metric::ensemble::{central_interval, coverage, crps, fair_crps};
@@ -19,6 +19,7 @@ use crate::metric::quartiles::Quartiles;
 use crate::metric::valid_prediction_time::ValidPredictionTime;
 use crate::model_file;
 use crate::observer::Observer;
+use crate::rollout::model_rollouts;
 use crate::run_folder::RunFolder;
 
 /// Threshold of the valid prediction times.

@@ -3,7 +3,6 @@
 //! The model and every baseline see the same starts, and only predicted steps are scored. Errors
 //! are in normalised units unless a field says otherwise.
 
-use burn::tensor::Device;
 use rayon::prelude::*;
 use regard_data::normalize::Normalization;
 use regard_data::simulate::ShearFlow;
@@ -24,12 +23,11 @@ use crate::metric::scaled_error::{mase, naive_error, smape_percent};
 use crate::metric::state_space::{StateSpace, StateSpaceConfig};
 use crate::metric::valid_prediction_time::{THRESHOLDS, TimeScale, ValidPredictionTime};
 use crate::observer::Observer;
-use crate::precision::{Precision, tensor};
+use crate::precision::Precision;
 use crate::report::{ErrorAt, ErrorGrowth, LongRun, ScoreRow, VptRow};
+use crate::rollout::{BATCH, first_rows, forward, last_window, model_rollouts};
 use crate::shear_flow::profile_errors;
 
-/// Windows per forward pass.
-const BATCH: usize = 256;
 /// Horizons at which a table shows the error, in steps.
 const HORIZONS: [usize; 4] = [50, 100, 200, 500];
 /// Rescalings that the exponent of a learned map is a mean of, ten rows each.
@@ -349,66 +347,6 @@ impl Scorer<'_> {
 
 fn all(set: &SeriesSet) -> Vec<&[f64]> {
     set.series.iter().map(|s| s.values.as_slice()).collect()
-}
-
-/// The first forecast row from the end of each history.
-fn first_rows(model: &Model, shape: ForecastShape, histories: &[&[f64]]) -> Vec<Vec<f64>> {
-    let windows: Vec<&[f64]> = histories.iter().map(|h| last_window(h, shape)).collect();
-    forward(model, shape, &windows)
-        .into_iter()
-        .map(|rows| rows[..shape.channels].to_vec())
-        .collect()
-}
-
-fn last_window(history: &[f64], shape: ForecastShape) -> &[f64] {
-    &history[history.len() - shape.window * shape.channels..]
-}
-
-/// `[horizon, channels]` after each window.
-fn forward(model: &Model, shape: ForecastShape, windows: &[&[f64]]) -> Vec<Vec<f64>> {
-    let device = Device::default();
-    let precision = Precision::of_module(model);
-    let ForecastShape { window, horizon, channels } = shape;
-    let mut out = Vec::with_capacity(windows.len());
-    for chunk in windows.chunks(BATCH) {
-        let values: Vec<f64> = chunk.concat();
-        let x = tensor(&values, [chunk.len(), window, channels], &device, precision);
-        let y = if values.iter().any(|x| x.is_nan()) {
-            let observed = x.clone().is_nan().bool_not();
-            model.forward_observed(x, observed)
-        } else {
-            model.forward(x)
-        };
-        let y = y.into_data().convert::<f64>();
-        let y = y.try_into_vec::<f64>().expect("converted to f64 above");
-        out.extend(y.chunks_exact(horizon * channels).map(<[f64]>::to_vec));
-    }
-    out
-}
-
-/// Free-running forecasts from every history, side by side.
-pub(crate) fn model_rollouts(
-    model: &Model,
-    shape: ForecastShape,
-    histories: &[&[f64]],
-    steps: usize,
-    mut advance: impl FnMut(usize),
-) -> Rollouts {
-    let width = shape.window * shape.channels;
-    let mut paths: Vec<Vec<f64>> =
-        histories.iter().map(|h| last_window(h, shape).to_vec()).collect();
-    let mut done = 0;
-    while done < steps {
-        let windows: Vec<&[f64]> = paths.iter().map(|p| &p[p.len() - width..]).collect();
-        let next = forward(model, shape, &windows);
-        let rows = shape.horizon.min(steps - done);
-        for (path, next) in paths.iter_mut().zip(next) {
-            path.extend_from_slice(&next[..rows * shape.channels]);
-        }
-        done += rows;
-        advance(done);
-    }
-    paths.into_iter().map(|mut path| path.split_off(width)).collect()
 }
 
 #[cfg(test)]

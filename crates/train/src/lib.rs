@@ -30,6 +30,7 @@ pub mod preset;
 pub mod registry;
 pub mod report;
 pub mod reproduce;
+mod rollout;
 mod run;
 mod run_config;
 mod run_folder;

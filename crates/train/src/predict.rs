@@ -13,10 +13,10 @@ use burn::tensor::Device;
 use regard_data::{Series, SeriesSet, file, window};
 
 use crate::error::TrainError;
-use crate::evaluate::model_rollouts;
 use crate::forecast_run::read_to_continue;
 use crate::metric::ensemble::central_interval;
 use crate::model_file;
+use crate::rollout::model_rollouts;
 use crate::run_folder::RunFolder;
 
 /// Share of the members between the lower and the upper column.

@@ -64,6 +64,17 @@ impl<S: Scalar> Packed<S> {
         Self { _panels: Vec::new(), first: w, width: n.max(1), panel_step: 0, row: n, k, n }
     }
 
+    /// `W` as panels that lie at `panels` and outlive the result; see [`Packed::into_panels`].
+    pub(crate) fn of_panels(panels: Ptr<S>, k: usize, n: usize) -> Self {
+        let _panels = Vec::new();
+        Self { _panels, first: panels, width: PANEL, panel_step: k, row: PANEL, k, n }
+    }
+
+    /// The panels of [`Packed::new`], one after the other.
+    pub(crate) fn into_panels(self) -> Vec<S> {
+        self._panels
+    }
+
     /// `C = A W` for `m` rows of `A` and of `C`, given as pointers and distances between rows.
     #[inline(always)]
     pub(crate) unsafe fn multiply<V: Vector<Scalar = S>>(

@@ -41,7 +41,11 @@ impl Reach {
     }
 
     /// Blocks of rows, each with the columns that it can see.
-    fn blocks(self, rows: usize, cols: usize) -> impl Iterator<Item = [Range<usize>; 2]> {
+    pub(crate) fn blocks(
+        self,
+        rows: usize,
+        cols: usize,
+    ) -> impl Iterator<Item = [Range<usize>; 2]> {
         let sees_all = |span: usize| span >= rows.max(cols);
         let height = if sees_all(self.back) && sees_all(self.ahead) { rows } else { BLOCK };
         (0..rows).step_by(height.max(1)).map(move |first| {

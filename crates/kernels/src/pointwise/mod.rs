@@ -14,8 +14,10 @@ mod rows;
 pub use activation::{Activation, bias_activation, composed_activation};
 pub(crate) use activation::{Epilogue, Slope, load, store};
 pub use loss::mean_squared_error;
+pub(crate) use norm::Forward as NormRows;
 pub use norm::{composed_layer_norm, layer_norm, residual_norm};
 pub use pool::pair_pool;
+pub(crate) use pool::pool_row;
 pub(crate) use rows::{CHUNK, column_sums, for_each_chunk};
 #[cfg(test)]
 mod tests;

@@ -146,7 +146,7 @@ fn forward<S: Storage + Tables>(
         beta: View::<S, 1>::new(beta).ptr,
         y: y.ptr(),
         s: s.as_mut().map(Output::ptr),
-        moments: moments.ptr(),
+        moments: Some(moments.ptr()),
     };
     for_each_chunk(rows, d, |first, n| unsafe { launch(Forward { first, rows: n, ..forward }) });
     unsafe {
@@ -157,18 +157,20 @@ fn forward<S: Storage + Tables>(
 
 /// One chunk of rows.
 #[derive(Clone, Copy)]
-struct Forward<S> {
-    first: usize,
-    rows: usize,
-    d: usize,
-    eps: f64,
-    x: Ptr<S>,
-    branch: Option<Ptr<S>>,
-    gamma: Ptr<S>,
-    beta: Ptr<S>,
-    y: Ptr<S>,
-    s: Option<Ptr<S>>,
-    moments: Ptr<S>,
+pub(crate) struct Forward<S> {
+    pub(crate) first: usize,
+    pub(crate) rows: usize,
+    pub(crate) d: usize,
+    pub(crate) eps: f64,
+    pub(crate) x: Ptr<S>,
+    pub(crate) branch: Option<Ptr<S>>,
+    pub(crate) gamma: Ptr<S>,
+    pub(crate) beta: Ptr<S>,
+    pub(crate) y: Ptr<S>,
+    /// Where the sum goes if there is a branch; may be `y`.
+    pub(crate) s: Option<Ptr<S>>,
+    /// Mean and inverse deviation of each row, if someone wants to go back.
+    pub(crate) moments: Option<Ptr<S>>,
 }
 
 impl<S: Tables> Kernel<S> for Forward<S> {
@@ -212,8 +214,10 @@ impl<S: Tables> Kernel<S> for Forward<S> {
                 let variance = squares.sum().to_f64() / d as f64;
                 let inverse = 1.0 / (variance + self.eps).sqrt();
                 let inverse_v = V::splat(S::from_f64(inverse));
-                *self.moments.at(2 * r) = S::from_f64(mean);
-                *self.moments.at(2 * r + 1) = S::from_f64(inverse);
+                if let Some(moments) = self.moments {
+                    *moments.at(2 * r) = S::from_f64(mean);
+                    *moments.at(2 * r + 1) = S::from_f64(inverse);
+                }
                 let y = self.y.at(r * d);
                 for j in (0..d).step_by(V::LANES) {
                     let n = V::LANES.min(d - j);

@@ -14,6 +14,7 @@ use burn::tensor::Tensor;
 
 use super::rows::for_each_chunk;
 use crate::cpu::op::{FusedOp, apply, on_cpu};
+use crate::cpu::simd::Scalar;
 use crate::cpu::view::{FlexTensor, Output, Storage, View, by_dtype, contiguous, dims};
 
 /// Mean of features `(2i, 2i + 1)` in the first half, their maximum in the second.
@@ -60,20 +61,25 @@ fn forward<S: Storage>(x: &FlexTensor) -> FlexTensor {
     let [batch, time, d] = dims(x);
     let mut y = Output::<S>::new(batch * time * d);
     let (from, to) = (View::<S, 3>::new(x).ptr, y.ptr());
-    let half = S::from_f64(0.5);
     for_each_chunk(batch * time, d, |first, n| {
         for r in first..first + n {
-            let (x, y) = (from.at(r * d), to.at(r * d));
-            for i in 0..d / 2 {
-                unsafe {
-                    let (a, b) = (*x.add(2 * i), *x.add(2 * i + 1));
-                    *y.add(i) = a.add(b).mul(half);
-                    *y.add(d / 2 + i) = if b > a { b } else { a };
-                }
-            }
+            unsafe { pool_row(d, from.at(r * d), to.at(r * d)) };
         }
     });
     unsafe { y.finish([batch, time, d]) }
+}
+
+/// One row of [`pair_pool`].
+#[inline(always)]
+pub(crate) unsafe fn pool_row<S: Scalar>(d: usize, x: *const S, y: *mut S) {
+    let half = S::from_f64(0.5);
+    for i in 0..d / 2 {
+        unsafe {
+            let (a, b) = (*x.add(2 * i), *x.add(2 * i + 1));
+            *y.add(i) = a.add(b).mul(half);
+            *y.add(d / 2 + i) = if b > a { b } else { a };
+        }
+    }
 }
 
 fn backward<S: Storage>(x: &FlexTensor, grad: &FlexTensor) -> FlexTensor {

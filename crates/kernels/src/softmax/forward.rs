@@ -28,12 +28,12 @@ const KEYS: usize = 256;
 const PAD: usize = 16;
 
 /// Pointers of one forward pass.
-pub(super) struct Inputs<S> {
-    pub(super) q: View<S, 4>,
-    pub(super) k: View<S, 4>,
-    pub(super) v: View<S, 4>,
+pub(crate) struct Inputs<S> {
+    pub(crate) q: View<S, 4>,
+    pub(crate) k: View<S, 4>,
+    pub(crate) v: View<S, 4>,
     /// `[batch, heads, time_k]`.
-    pub(super) log_weight: Option<View<S, 3>>,
+    pub(crate) log_weight: Option<View<S, 3>>,
 }
 
 /// Result and log-sum-exp; `o` is `[batch, time_q, heads, d_v]`, `lse` is `[batch, heads, time_q]`.
@@ -42,28 +42,40 @@ pub(super) fn forward<S: Storage + Tables>(
     inputs: &Inputs<S>,
 ) -> (Output<S>, Output<S>) {
     let mut o = Output::new(p.batch * p.time_q * p.heads * p.d_v);
-    let mut lse = Output::new(p.batch * p.heads * p.time_q);
-    let packed = Packed::new(p, inputs);
+    let mut lse_out = Output::new(p.batch * p.heads * p.time_q);
+    let packed = Packed::new(p);
+    let key_tiles = packed.key_tiles;
+    p.for_each_task(key_tiles, |batch, head, tile| packed.fill(p, inputs, batch, head, tile));
     let tiles = p.time_q.div_ceil(QUERIES);
-    let (o_ptr, lse_ptr) = (o.ptr(), lse.ptr());
+    let (o_ptr, lse) = (o.ptr(), Some(lse_out.ptr()));
     p.for_each_task(tiles, |batch, head, tile| {
         // Late tiles of a causal pass are the longest: start with them.
-        let tile = tiles - 1 - tile;
-        let rows = QUERIES.min(p.time_q - tile * QUERIES);
-        let kernel = Tile {
-            p,
-            inputs,
-            packed: &packed,
-            batch,
-            head,
-            first: tile * QUERIES,
-            rows,
-            o: o_ptr,
-            lse: lse_ptr,
-        };
-        unsafe { launch(kernel) };
+        let first = (tiles - 1 - tile) * QUERIES;
+        let packed = &packed;
+        unsafe { launch(Tile { p, inputs, packed, batch, head, first, o: o_ptr, lse }) };
     });
-    (o, lse)
+    (o, lse_out)
+}
+
+/// The result of [`forward`] alone, on this thread, to memory of the caller.
+#[inline(always)]
+pub(crate) unsafe fn forward_here<V: Vector<Scalar: Storage + Tables>>(
+    p: &Problem,
+    inputs: &Inputs<V::Scalar>,
+    o: Ptr<V::Scalar>,
+) {
+    let packed = Packed::new(p);
+    for task in 0..p.batch * p.heads {
+        let (batch, head) = (task / p.heads, task % p.heads);
+        for tile in 0..packed.key_tiles {
+            packed.fill(p, inputs, batch, head, tile);
+        }
+        for first in (0..p.time_q).step_by(QUERIES) {
+            let packed = &packed;
+            let tile = Tile { p, inputs, packed, batch, head, first, o, lse: None };
+            unsafe { tile.run::<V>() };
+        }
+    }
 }
 
 /// Keys transposed tile by tile, values with padded rows, for every head.
@@ -78,7 +90,8 @@ struct Packed<S> {
 }
 
 impl<S: Storage + Tables> Packed<S> {
-    fn new(p: &Problem, inputs: &Inputs<S>) -> Self {
+    /// Memory for all heads.
+    fn new(p: &Problem) -> Self {
         let width = KEYS.min(p.time_k.next_multiple_of(PAD)) + PAD;
         let key_tiles = p.time_k.div_ceil(KEYS);
         let v_row = p.d_v.next_multiple_of(PAD) + PAD;
@@ -86,24 +99,25 @@ impl<S: Storage + Tables> Packed<S> {
         let mut keys = Output::zeros(heads * key_tiles * p.d_k * width);
         let mut values = Output::new(heads * p.time_k * v_row);
         let (keys_ptr, values_ptr) = (keys.ptr(), values.ptr());
-        let packed = Self { keys, keys_ptr, values, values_ptr, key_tiles, width, v_row };
-        p.for_each_task(key_tiles, |batch, head, tile| {
-            let first = tile * KEYS;
-            let n = KEYS.min(p.time_k - first);
-            let [kb, kh, kt, _] = inputs.k.strides;
-            let [vb, vh, vt, _] = inputs.v.strides;
-            unsafe {
-                let from = inputs.k.ptr.at(batch * kb + head * kh + first * kt);
-                let to = packed.keys_of(p, batch * p.heads + head, tile);
-                transpose(n, p.d_k, from, kt, to, width);
-                for t in first..first + n {
-                    let from = inputs.v.ptr.at(batch * vb + head * vh + t * vt);
-                    let to = packed.values_of(p, batch * p.heads + head, t);
-                    std::ptr::copy_nonoverlapping(from, to, p.d_v);
-                }
+        Self { keys, keys_ptr, values, values_ptr, key_tiles, width, v_row }
+    }
+
+    /// Packs one tile of keys and values of one head.
+    fn fill(&self, p: &Problem, inputs: &Inputs<S>, batch: usize, head: usize, tile: usize) {
+        let first = tile * KEYS;
+        let n = KEYS.min(p.time_k - first);
+        let [kb, kh, kt, _] = inputs.k.strides;
+        let [vb, vh, vt, _] = inputs.v.strides;
+        unsafe {
+            let from = inputs.k.ptr.at(batch * kb + head * kh + first * kt);
+            let to = self.keys_of(p, batch * p.heads + head, tile);
+            transpose(n, p.d_k, from, kt, to, self.width);
+            for t in first..first + n {
+                let from = inputs.v.ptr.at(batch * vb + head * vh + t * vt);
+                let to = self.values_of(p, batch * p.heads + head, t);
+                std::ptr::copy_nonoverlapping(from, to, p.d_v);
             }
-        });
-        packed
+        }
     }
 
     fn keys_of(&self, p: &Problem, head: usize, tile: usize) -> *mut S {
@@ -125,20 +139,20 @@ struct Tile<'a, S> {
     batch: usize,
     head: usize,
     first: usize,
-    rows: usize,
     o: Ptr<S>,
-    lse: Ptr<S>,
+    lse: Option<Ptr<S>>,
 }
 
 impl<S: Storage + Tables> Kernel<S> for Tile<'_, S> {
     #[inline(always)]
     unsafe fn run<V: Vector<Scalar = S>>(self) {
-        let Self { p, inputs, packed, batch, head, first, rows, .. } = self;
+        let Self { p, inputs, packed, batch, head, first, .. } = self;
+        let rows = QUERIES.min(p.time_q - first);
         let head_index = batch * p.heads + head;
         let s_row = packed.width;
         let d_v = p.d_v;
-        let mut scores = vec![S::ZERO; QUERIES * s_row];
-        let mut acc = vec![S::ZERO; QUERIES * d_v];
+        let mut scores = vec![S::ZERO; rows * s_row];
+        let mut acc = vec![S::ZERO; rows * d_v];
         let mut bias = vec![S::ZERO; s_row];
         let mut running = [(S::NEG_INFINITY, S::ZERO); QUERIES];
         let [qb, qh, qt, _] = inputs.q.strides;
@@ -206,8 +220,10 @@ impl<S: Storage + Tables> Kernel<S> for Tile<'_, S> {
                 let inverse = if blocked { 0.0 } else { 1.0 / l.to_f64() };
                 scale_row::<V>(row, d_v, S::from_f64(inverse));
                 std::ptr::copy_nonoverlapping(row, to, d_v);
-                let lse = if blocked { f64::INFINITY } else { m.to_f64() + l.to_f64().ln() };
-                *self.lse.at(head_index * p.time_q + t) = S::from_f64(lse);
+                if let Some(to) = self.lse {
+                    let lse = if blocked { f64::INFINITY } else { m.to_f64() + l.to_f64().ln() };
+                    *to.at(head_index * p.time_q + t) = S::from_f64(lse);
+                }
             }
         }
     }

@@ -25,5 +25,6 @@ pub mod reference;
 mod tests;
 
 pub use composed::composed;
+pub(crate) use forward::{Inputs, forward_here};
 pub use op::attention;
-use problem::Problem;
+pub(crate) use problem::Problem;

@@ -11,15 +11,15 @@ const SERIAL: usize = 1 << 16;
 
 /// One attention problem, without data.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Problem {
-    pub(super) batch: usize,
-    pub(super) heads: usize,
-    pub(super) time_q: usize,
-    pub(super) time_k: usize,
-    pub(super) d_k: usize,
-    pub(super) d_v: usize,
-    pub(super) scale: f64,
-    pub(super) causal: bool,
+pub(crate) struct Problem {
+    pub(crate) batch: usize,
+    pub(crate) heads: usize,
+    pub(crate) time_q: usize,
+    pub(crate) time_k: usize,
+    pub(crate) d_k: usize,
+    pub(crate) d_v: usize,
+    pub(crate) scale: f64,
+    pub(crate) causal: bool,
 }
 
 impl Problem {

@@ -11,6 +11,7 @@
 
 use burn::module::Module;
 use burn::tensor::{Bool, Device, Tensor};
+use regard_kernels::plan::{PlanBuilder, Slot};
 use regard_kernels::pointwise::Activation;
 
 use super::dropout;
@@ -130,6 +131,11 @@ impl Encoder {
         inputs
     }
 
+    /// [`Encoder::forward`] for one sequence as steps of a plan; `None` as [`Mechanism::plan`].
+    pub(crate) fn plan(&self, plan: &mut PlanBuilder, x: Slot) -> Option<Slot> {
+        self.blocks.iter().try_fold(x, |x, block| block.plan(plan, x))
+    }
+
     /// The same blocks for sequences of another length.
     ///
     /// # Errors
@@ -159,5 +165,13 @@ impl EncoderBlock {
         let hidden = self.expand.forward(y.clone(), self.activation);
         let fed = self.contract.forward(hidden, Activation::Identity);
         self.norm_feed_forward.residual(y, dropout(fed, self.dropout))
+    }
+
+    fn plan(&self, plan: &mut PlanBuilder, x: Slot) -> Option<Slot> {
+        let attended = self.mechanism.plan(plan, x)?;
+        let y = self.norm_attention.plan(plan, x, attended);
+        let hidden = self.expand.plan(plan, y, self.activation);
+        let fed = self.contract.plan(plan, hidden, Activation::Identity);
+        Some(self.norm_feed_forward.plan(plan, y, fed))
     }
 }

@@ -14,6 +14,7 @@
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use regard_kernels::affine::affine;
+use regard_kernels::plan::{PlanBuilder, Slot};
 use regard_kernels::pointwise::{Activation, pair_pool};
 
 use crate::error::{InvalidConfig, even, positive};
@@ -39,7 +40,7 @@ pub struct TimeSpaceEmbeddingConfig {
 /// Embeds a window of raw values; build with [`TimeSpaceEmbeddingConfig::init`].
 #[derive(Module, Debug)]
 pub struct TimeSpaceEmbedding {
-    lift: Affine,
+    pub(crate) lift: Affine,
     mixing: TimeMixing,
     project: Affine,
 }
@@ -125,12 +126,24 @@ impl TimeSpaceEmbedding {
     /// If the shape of `x` is not the one configured.
     #[must_use]
     pub fn forward(&self, x: Tensor<3>) -> Tensor<3> {
-        let offset =
-            self.mixing.row_sums() * self.lift.bias.val().unsqueeze_dim(0) + self.mixing.bias(); // [time_out, d_model]
         let mixed = self.mixing.mix(x);
         let lifted = affine(mixed, self.lift.weight.val(), None, Activation::Identity);
-        let pooled = pair_pool(lifted + offset.unsqueeze_dim(0));
+        let pooled = pair_pool(lifted + self.offset().unsqueeze_dim(0));
         self.project.forward(pooled, Activation::Identity)
+    }
+
+    /// The embedding of one window as steps of a plan.
+    pub(crate) fn plan(&self, plan: &mut PlanBuilder, x: Slot) -> Slot {
+        let mixed = self.mixing.plan_mix(plan, x);
+        let lifted = plan.affine(mixed, self.lift.weight.val(), None, Activation::Identity);
+        let lifted = plan.add(lifted, self.offset());
+        let pooled = plan.pair_pool(lifted);
+        self.project.plan(plan, pooled, Activation::Identity)
+    }
+
+    /// `(M 1) bᵀ + c 1ᵀ`, `[time_out, d_model]`.
+    fn offset(&self) -> Tensor<2> {
+        self.mixing.row_sums() * self.lift.bias.val().unsqueeze_dim(0) + self.mixing.bias()
     }
 
     /// The same embedding of windows of `time` steps into as many.
@@ -199,6 +212,13 @@ impl TimeSpaceReadout {
     #[must_use]
     pub fn forward(&self, x: Tensor<3>) -> Tensor<3> {
         self.project.forward(self.mixing.forward(x), Activation::Identity)
+    }
+
+    /// The read-out of one window as steps of a plan.
+    pub(crate) fn plan(&self, plan: &mut PlanBuilder, x: Slot) -> Slot {
+        let [d_model, _] = self.project.weight.dims();
+        let mixed = self.mixing.plan(plan, x, d_model);
+        self.project.plan(plan, mixed, Activation::Identity)
     }
 
     /// The same read-out of `time_in` steps; `time_out` stays.

@@ -10,6 +10,7 @@ mod softmax;
 
 use burn::module::Module;
 use burn::tensor::{Bool, Device, Tensor};
+use regard_kernels::plan::{PlanBuilder, Slot};
 use serde::{Deserialize, Serialize};
 
 pub use easy::{AlphaInit, EasyAttention, EasyConfig, EasyForm};
@@ -126,6 +127,15 @@ impl Mechanism {
             Self::Easy(attention) => Self::Easy(attention.resized(time)?),
             Self::Larnn(cells) => Self::Larnn(cells.clone()),
         })
+    }
+
+    /// Attention over one sequence as steps of a plan; `None` if it has steps that plans have not.
+    pub(crate) fn plan(&self, plan: &mut PlanBuilder, x: Slot) -> Option<Slot> {
+        match self {
+            Self::Softmax(attention) => Some(attention.plan(plan, x)),
+            Self::Easy(attention) => attention.plan(plan, x),
+            Self::Larnn(_) => None,
+        }
     }
 }
 

@@ -15,6 +15,7 @@ use burn::module::Module;
 use burn::tensor::activation::softmax;
 use burn::tensor::{Bool, Device, Tensor, assert_shape};
 use regard_kernels::mask::padding_log_weight;
+use regard_kernels::plan::{PlanBuilder, Slot};
 use regard_kernels::pointwise::Activation;
 use regard_kernels::softmax::attention;
 use serde::{Deserialize, Serialize};
@@ -90,6 +91,11 @@ fn projection(d_model: usize) -> AffineConfig {
     AffineConfig { d_in: d_model, d_out: d_model, weight: WeightInit::Xavier, bias: BiasInit::Zero }
 }
 
+/// `1/√d_head`.
+fn scale(d_head: usize) -> f64 {
+    1.0 / (d_head as f64).sqrt()
+}
+
 impl SoftmaxAttention {
     /// The scores `S = Q Kᵀ / √d_head` of every row for every row, before masks and softmax.
     ///
@@ -123,6 +129,16 @@ impl SoftmaxAttention {
         softmax(scores, 3)
     }
 
+    /// The attention over one sequence as steps of a plan.
+    pub(super) fn plan(&self, plan: &mut PlanBuilder, x: Slot) -> Slot {
+        let [d_model, _] = self.query.weight.dims();
+        let scale = scale(d_model / self.n_heads);
+        let qkv = [&self.query, &self.key, &self.value]
+            .map(|layer| layer.plan(plan, x, Activation::Identity));
+        let o = plan.attention(qkv, self.n_heads, scale, self.causal);
+        self.output.plan(plan, o, Activation::Identity)
+    }
+
     /// `[batch, time, d_model]` to `[batch, heads, time, d_head]`, as a view.
     fn heads(&self, layer: &Affine, x: Tensor<3>) -> Tensor<4> {
         let [batch, time, d_model] = x.dims();
@@ -141,8 +157,7 @@ impl SoftmaxAttention {
         log_weight: Option<Tensor<3>>,
     ) -> Tensor<3> {
         let [batch, heads, time_q, d_head] = q.dims();
-        let scale = 1.0 / (d_head as f64).sqrt();
-        let o = attention(q, k, v, log_weight, scale, self.causal);
+        let o = attention(q, k, v, log_weight, scale(d_head), self.causal);
         let o = o.swap_dims(1, 2).reshape([batch, time_q, heads * d_head]);
         self.output.forward(o, Activation::Identity)
     }

@@ -11,6 +11,7 @@
 
 use burn::module::Module;
 use burn::tensor::{Bool, Device, Tensor, TensorData, assert_shape};
+use regard_kernels::plan::{Plan, PlanBuilder};
 use regard_kernels::pointwise::Activation;
 use serde::{Deserialize, Serialize};
 
@@ -155,6 +156,22 @@ impl Forecaster {
     pub fn forward(&self, x: Tensor<3>) -> Tensor<3> {
         let encoded = self.encoder.forward(self.embedding.forward(x.clone()), None);
         self.rule.forecast(x, self.readout.forward(encoded))
+    }
+
+    /// [`Forecaster::forward`] from one window after another, without tensors: several times
+    /// faster where forecasts are made one at a time, and bit for bit the same.
+    ///
+    /// Takes `[window, channels]` without missing values, gives `[horizon, channels]`. `None` if an
+    /// easy attention has a gate, a mechanism is recurrent, or the parameters are not on the CPU.
+    #[must_use]
+    pub fn plan(&self, shape: ForecastShape) -> Option<Plan> {
+        let mut plan = PlanBuilder::new(&self.embedding.lift.weight.val())?;
+        let x = plan.input([shape.window, shape.channels]);
+        let embedded = self.embedding.plan(&mut plan, x);
+        let encoded = self.encoder.plan(&mut plan, embedded)?;
+        let net = self.readout.plan(&mut plan, encoded);
+        let forecast = self.rule.plan(&mut plan, x, net);
+        Some(plan.finish(forecast))
     }
 
     /// Forecasts from windows with missing values.

@@ -11,6 +11,7 @@ mod readout;
 
 use burn::module::Module;
 use burn::tensor::{Bool, Device, Tensor};
+use regard_kernels::plan::Plan;
 use serde::{Deserialize, Serialize};
 
 pub use forecaster::{AlphaMatrix, Forecaster, ForecasterConfig};
@@ -103,6 +104,17 @@ impl Model {
             Self::Forecaster(model) => model.forward(x),
             Self::Lifted(model) => model.forward(x),
             Self::Lstm(model) => model.forward(x),
+        }
+    }
+
+    /// [`Model::forward`] from one window after another, without tensors.
+    ///
+    /// As [`Forecaster::plan`]; `None` also for other models.
+    #[must_use]
+    pub fn plan(&self, shape: ForecastShape) -> Option<Plan> {
+        match self {
+            Self::Forecaster(model) => model.plan(shape),
+            Self::Lifted(_) | Self::Lstm(_) => None,
         }
     }
 

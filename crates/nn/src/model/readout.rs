@@ -9,6 +9,7 @@
 //! then predicts a quantity of order one even when a time step changes the state by little.
 
 use burn::tensor::{Tensor, TensorData, assert_shape};
+use regard_kernels::plan::{PlanBuilder, Slot};
 use serde::{Deserialize, Serialize};
 
 use crate::error::InvalidConfig;
@@ -83,6 +84,14 @@ impl ReadoutRule {
         let data = TensorData::new(increment_std.clone(), [1, 1, channels]);
         let increment_std = Tensor::from_data(data, (&net.device(), net.dtype()));
         x.narrow(1, window - 1, 1) + net * increment_std
+    }
+
+    /// [`ReadoutRule::forecast`] from one window as a step of a plan.
+    pub(crate) fn plan(&self, plan: &mut PlanBuilder, x: Slot, net: Slot) -> Slot {
+        match &self.increment_std {
+            None => net,
+            Some(increment_std) => plan.increment(x, net, increment_std),
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 use super::*;
 use crate::mechanism::{Basis, EasyConfig, EasyForm, MechanismConfig, SoftmaxConfig, TimeMatrix};
 use burn::optim::{AdamConfig, GradientsParams};
-use burn::tensor::{Bool, TensorData};
+use burn::tensor::{Bool, FloatDType, TensorData};
 use regard_kernels::pointwise::mean_squared_error;
 use regard_kernels::testing::{assert_close, double, from_f64, normal, to_f64};
 
@@ -266,4 +266,54 @@ fn a_size_of_zero_is_refused_by_name() {
     }
     let error = lstm(0, 2).init(PLATES, &[], &Device::default()).unwrap_err();
     assert_eq!(error.to_string(), "d_hidden = 0, expected at least 1");
+}
+
+#[test]
+fn a_plan_forecasts_bit_for_bit_as_the_tensors_do() {
+    let shape = ForecastShape { window: 11, horizon: 3, channels: 2 };
+    let kinds = [
+        TimeMatrix::Dense {},
+        TimeMatrix::Diagonal {},
+        TimeMatrix::Banded { offset: 2 },
+        TimeMatrix::Causal {},
+        TimeMatrix::Toeplitz { causal: true },
+        TimeMatrix::LowRank { rank: 2 },
+        TimeMatrix::LowRank { rank: 7 },
+        BASIS,
+    ];
+    let mechanisms = kinds.map(|alpha| easy_of(alpha, 0)).into_iter().chain([
+        easy(7, EasyForm::Left),
+        softmax(7),
+        MechanismConfig::Softmax(SoftmaxConfig { n_heads: 2, causal: true }),
+    ]);
+    for mechanism in mechanisms {
+        for (readout, time_maps) in [
+            (Readout::Direct, TimeMatrix::default()),
+            (Readout::Increment, TimeMatrix::Toeplitz { causal: false }),
+            (Readout::Increment, BASIS),
+        ] {
+            let (d_model, d_ff, n_layers) = (14, 5, 2);
+            let mechanism = mechanism.clone();
+            let config =
+                ForecasterConfig { d_model, d_ff, n_layers, readout, time_maps, mechanism };
+            let model = ModelConfig::Forecaster(config.clone())
+                .init(shape, &[0.3, 0.7], &Device::default())
+                .unwrap();
+            let single = normal([4, 11, 2], 1).cast(FloatDType::F32);
+            for (model, x) in [(model.clone(), single), (double(model), normal([4, 11, 2], 1))] {
+                let mut plan = model.plan(shape).expect("no gate, on the CPU");
+                let mut found = vec![0.0; 4 * 3 * 2];
+                for (x, y) in to_f64(&x).chunks_exact(22).zip(found.chunks_exact_mut(6)) {
+                    plan.forward(x, y);
+                }
+                let expected = model.forward(x).cast(FloatDType::F64);
+                assert_close(&from_f64(found, [4, 3, 2]), &expected, 0.0);
+            }
+        }
+    }
+    let gated = forecaster(14, 1, easy_of(TimeMatrix::Dense {}, 2));
+    for config in [gated, lstm(5, 1)] {
+        let model = config.init(shape, &[], &Device::default()).unwrap();
+        assert!(model.plan(shape).is_none(), "{config:?}");
+    }
 }

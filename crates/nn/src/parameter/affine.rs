@@ -3,6 +3,7 @@
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor};
 use regard_kernels::affine::affine;
+use regard_kernels::plan::{PlanBuilder, Slot};
 use regard_kernels::pointwise::Activation;
 
 use super::init::{constant, fan_in_bound, uniform, xavier_bound};
@@ -90,5 +91,10 @@ impl Affine {
     #[must_use]
     pub fn forward(&self, x: Tensor<3>, activation: Activation) -> Tensor<3> {
         affine(x, self.weight.val(), Some(self.bias.val()), activation)
+    }
+
+    /// The map as a step of a plan; shapes as in [`Affine::forward`] without the batch.
+    pub(crate) fn plan(&self, plan: &mut PlanBuilder, x: Slot, activation: Activation) -> Slot {
+        plan.affine(x, self.weight.val(), Some(self.bias.val()), activation)
     }
 }

@@ -8,6 +8,7 @@
 
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor};
+use regard_kernels::plan::{PlanBuilder, Slot};
 use regard_kernels::pointwise::residual_norm;
 
 use super::init::constant;
@@ -36,5 +37,10 @@ impl LayerNorm {
     #[must_use]
     pub fn residual(&self, x: Tensor<3>, branch: Tensor<3>) -> Tensor<3> {
         residual_norm(x, branch, self.gamma.val(), self.beta.val(), EPS)
+    }
+
+    /// The same as a step of a plan.
+    pub(crate) fn plan(&self, plan: &mut PlanBuilder, x: Slot, branch: Slot) -> Slot {
+        plan.residual_norm(x, branch, self.gamma.val(), self.beta.val(), EPS)
     }
 }

@@ -11,6 +11,7 @@
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor};
 use regard_kernels::mixing::mix;
+use regard_kernels::plan::{PlanBuilder, Slot};
 
 use super::affine::BiasInit;
 use super::init::{constant, fan_in_bound, uniform, xavier_bound};
@@ -107,6 +108,17 @@ impl TimeMixing {
     /// `M x`, without `c`.
     pub(crate) fn mix(&self, x: Tensor<3>) -> Tensor<3> {
         self.weights().mix(x.unsqueeze_dim(1)).squeeze_dim(1)
+    }
+
+    /// `M x` as a step of a plan.
+    pub(crate) fn plan_mix(&self, plan: &mut PlanBuilder, x: Slot) -> Slot {
+        self.weights().plan(plan, x)
+    }
+
+    /// [`TimeMixing::forward`] as steps of a plan, for `features` features.
+    pub(crate) fn plan(&self, plan: &mut PlanBuilder, x: Slot, features: usize) -> Slot {
+        let mixed = self.plan_mix(plan, x);
+        plan.add(mixed, self.bias().expand([self.time_out, features]))
     }
 
     /// `M 1`, `[time_out, 1]`.

@@ -35,7 +35,8 @@ mod tests;
 use burn::module::{Module, Param};
 use burn::tensor::{Bool, Device, Tensor, assert_shape};
 use regard_kernels::affine::affine;
-use regard_kernels::mixing::mix;
+use regard_kernels::mixing::{Reach, mix};
+use regard_kernels::plan::{PlanBuilder, Slot};
 use regard_kernels::pointwise::Activation;
 use serde::{Deserialize, Serialize};
 
@@ -236,6 +237,19 @@ impl EasyAttention {
             time,
             ..self.clone()
         })
+    }
+
+    /// The attention over one sequence as steps of a plan; `None` with a gate.
+    pub(super) fn plan(&self, plan: &mut PlanBuilder, x: Slot) -> Option<Slot> {
+        if self.gate.is_some() {
+            return None;
+        }
+        let value = self.value.val();
+        let v = match self.form {
+            EasyForm::Right => plan.affine(x, value, None, Activation::Identity),
+            EasyForm::Left => plan.mix(Reach::FULL, value.unsqueeze_dim(0), x),
+        };
+        Some(self.weights().plan(plan, v))
     }
 
     fn weights(&self) -> Weights {

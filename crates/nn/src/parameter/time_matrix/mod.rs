@@ -25,6 +25,7 @@ mod tests;
 
 use burn::tensor::Tensor;
 use regard_kernels::mixing::{Reach, mix, mix_within, spread};
+use regard_kernels::plan::{PlanBuilder, Slot};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{InvalidConfig, positive};
@@ -243,6 +244,17 @@ impl Weights {
         match self {
             Self::Whole { matrix, reach } => mix_within(reach, matrix, v),
             Self::Thin { left, right } => mix(left, mix(right, v)),
+        }
+    }
+
+    /// [`Weights::mix`] as a step of a plan; the heads' columns lie side by side.
+    pub(crate) fn plan(self, plan: &mut PlanBuilder, v: Slot) -> Slot {
+        match self {
+            Self::Whole { matrix, reach } => plan.mix(reach, matrix, v),
+            Self::Thin { left, right } => {
+                let mixed = plan.mix(Reach::FULL, right, v);
+                plan.mix(Reach::FULL, left, mixed)
+            }
         }
     }
 }
