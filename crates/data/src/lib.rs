@@ -1,6 +1,7 @@
 //! Where numbers come from: readers, simulators, windows, splits and normalisation.
 //!
 //! - [`mod@file`]: CSV, TSV, Parquet, NPZ and NPY files to and from a [`SeriesSet`].
+//! - [`fourier`]: the discrete Fourier transform.
 //! - [`simulate`]: trajectories of known systems.
 //! - [`labelled`]: series with one class each, from archives, tables and folders.
 //! - [`augment`]: random changes of a series that keep its class.
@@ -12,6 +13,7 @@
 
 pub mod augment;
 pub mod file;
+pub mod fourier;
 pub mod labelled;
 pub mod normalize;
 pub mod simulate;

@@ -16,7 +16,7 @@
 //! Source: Cox & Matthews 2002, J. Comput. Phys. 176, 430–455; contour: Kassam & Trefethen 2005,
 //! SIAM J. Sci. Comput. 26, 1214–1233. Cost: four evaluations of `N` a step.
 
-use super::fourier::Complex;
+use crate::fourier::Complex;
 
 /// Points on the upper half of the circle, of radius 1; `L` is real, so the lower half mirrors it.
 const N_POINTS: usize = 32;

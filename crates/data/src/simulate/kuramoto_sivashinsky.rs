@@ -19,10 +19,10 @@ use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
 use super::etdrk4::Etdrk4;
-use super::fourier::{Complex, Fourier};
 use super::system::check_positive;
 use super::{SamplingConfig, Stepper, System};
 use crate::DataError;
+use crate::fourier::{Complex, Fourier};
 
 /// Largest Lyapunov exponent for `L = 22`, per time unit.
 ///

@@ -7,7 +7,6 @@
 
 pub mod agreement;
 pub mod etdrk4;
-pub mod fourier;
 pub mod kuramoto_sivashinsky;
 pub mod lorenz;
 pub mod lorenz96;

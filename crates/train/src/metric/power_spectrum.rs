@@ -12,6 +12,8 @@
 //! 1967, IEEE Transactions on Audio and Electroacoustics 15:70–73, the estimate. Differs: Welch
 //! instead of a smoothed periodogram.
 
+use regard_data::fourier::{Complex, Fourier};
+
 /// Most rows in a segment.
 const MAX_SEGMENT: usize = 1024;
 /// Fewest: below that there are hardly any frequencies to compare.
@@ -42,13 +44,13 @@ pub fn spectral_distance(pred: &[&[f64]], truth: &[&[f64]], channels: usize) -> 
         return vec![None; channels];
     }
     let segment = 1 << shortest.ilog2();
-    let fourier = Fourier::new(segment);
+    let welch = Welch::new(segment);
     let spectrum = |set: &[&[f64]], channel: usize| -> Option<Vec<f64>> {
         let mut power = vec![0.0; segment / 2];
         for values in set {
             let column: Vec<f64> = values.iter().skip(channel).step_by(channels).copied().collect();
             for start in (0..=column.len() - segment).step_by(segment / 2) {
-                fourier.add_power(&column[start..start + segment], &mut power);
+                welch.add_power(&column[start..start + segment], &mut power);
             }
         }
         let sum: f64 = power.iter().sum();
@@ -73,52 +75,29 @@ pub fn hellinger_distance(p: &[f64], q: &[f64]) -> f64 {
     (square / 2.0).sqrt()
 }
 
-/// Window, roots of unity and order of a discrete Fourier transform over a power of two.
-struct Fourier {
+/// The power of segments of one length.
+struct Welch {
     window: Vec<f64>,
-    /// `cos` and `sin` of `−2πk/n`, `k < n/2`.
-    roots: Vec<(f64, f64)>,
+    fourier: Fourier,
 }
 
-impl Fourier {
+impl Welch {
+    /// For segments of `n` rows, a power of two.
     fn new(n: usize) -> Self {
         let angle = |k: usize| std::f64::consts::TAU * k as f64 / n as f64;
         let window = (0..n).map(|k| 0.5 - 0.5 * angle(k).cos()).collect();
-        let roots = (0..n / 2).map(|k| (angle(k).cos(), -angle(k).sin())).collect();
-        Self { window, roots }
+        Self { window, fourier: Fourier::new(n) }
     }
 
     /// Adds `|FFT|²` at the frequencies `1 … n/2` of one windowed segment without its mean.
     fn add_power(&self, segment: &[f64], power: &mut [f64]) {
-        let n = segment.len();
-        let mean = segment.iter().sum::<f64>() / n as f64;
-        let shift = usize::BITS - n.ilog2();
-        let mut values = vec![(0.0, 0.0); n];
-        for (k, (x, window)) in segment.iter().zip(&self.window).enumerate() {
-            values[k.reverse_bits() >> shift] = (window * (x - mean), 0.0);
-        }
-        self.transform(&mut values);
-        for (power, (re, im)) in power.iter_mut().zip(&values[1..]) {
-            *power += re * re + im * im;
-        }
-    }
-
-    /// Radix-2 transform of values in bit-reversed order.
-    fn transform(&self, values: &mut [(f64, f64)]) {
-        let n = values.len();
-        let mut half = 1;
-        while half < n {
-            let stride = n / (2 * half);
-            for block in values.chunks_exact_mut(2 * half) {
-                let (low, high) = block.split_at_mut(half);
-                for (k, (a, b)) in low.iter_mut().zip(high).enumerate() {
-                    let (re, im) = self.roots[k * stride];
-                    let turned = (b.0 * re - b.1 * im, b.0 * im + b.1 * re);
-                    *b = (a.0 - turned.0, a.1 - turned.1);
-                    *a = (a.0 + turned.0, a.1 + turned.1);
-                }
-            }
-            half *= 2;
+        let mean = segment.iter().sum::<f64>() / segment.len() as f64;
+        let windowed = segment.iter().zip(&self.window);
+        let mut values: Vec<Complex> =
+            windowed.map(|(x, window)| Complex::new(window * (x - mean), 0.0)).collect();
+        self.fourier.forward(&mut values);
+        for (power, value) in power.iter_mut().zip(&values[1..]) {
+            *power += value.re * value.re + value.im * value.im;
         }
     }
 }
@@ -128,12 +107,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_transform_is_that_of_the_definition() {
+    fn the_power_of_a_segment_is_that_of_the_definition() {
         let n = 16;
         let x: Vec<f64> = (0..n).map(|i| f64::from(i * i % 7) - 2.0).collect();
-        let fourier = Fourier::new(16);
+        let welch = Welch::new(16);
         let mut power = vec![0.0; 8];
-        fourier.add_power(&x, &mut power);
+        welch.add_power(&x, &mut power);
         let mean = x.iter().sum::<f64>() / 16.0;
         for (f, found) in (1..=8u32).zip(&power) {
             let (mut re, mut im) = (0.0, 0.0);
