@@ -5,10 +5,14 @@
 //! f_t = 1 ⊕ l_t ⊕ (monomials of l_t of degree 2 … degree, each once)
 //! ```
 //!
-//! Cost: one multiplication per monomial of degree 2 and more.
+//! Cost: one multiplication per monomial of degree 2 and more; of a step of [`DelayMap`]
+//! `C(lags·channels + degree, degree) · (channels + 1)` multiply-adds.
 //!
 //! [`Nvar`]: super::Nvar
 //! [`Polynomial`]: super::Polynomial
+
+use super::increment::{IncrementRegression, IncrementWeights};
+use super::{ClassicalError, SeriesView};
 
 /// Which delayed values enter and to what degree.
 #[derive(Clone, Copy, Debug)]
@@ -23,6 +27,17 @@ impl Delays {
     /// Rows that [`Delays::features`] reads.
     pub(super) fn window(&self) -> usize {
         (self.lags - 1).saturating_mul(self.stride).saturating_add(1)
+    }
+
+    /// Length of [`Delays::features`], saturating.
+    pub(super) fn n_features(&self) -> usize {
+        n_monomials(self.lags.saturating_mul(self.channels), self.degree)
+    }
+
+    /// What the features are, for messages.
+    pub(super) fn formula(&self) -> String {
+        let Self { lags, degree, channels, .. } = self;
+        format!("monomials up to degree {degree} of {lags} lags × {channels} channels")
     }
 
     /// Appends the constant, the delayed rows newest first, and their monomials degree by degree.
@@ -49,8 +64,48 @@ impl Delays {
     }
 }
 
+/// `x_{t+1} = x_t + Wᵀ f_t` with fitted `W`.
+#[derive(Clone, Debug)]
+pub(super) struct DelayMap {
+    pub(super) delays: Delays,
+    weights: IncrementWeights,
+}
+
+impl DelayMap {
+    /// Fits `W` to all series, for the method of this name.
+    pub(super) fn fit(
+        method: &'static str,
+        delays: Delays,
+        ridge: f64,
+        series: &[SeriesView],
+    ) -> Result<Self, ClassicalError> {
+        let features = |past: &[f64], out: &mut Vec<f64>| delays.features(past, out);
+        let (window, n_features) = (delays.window(), delays.n_features());
+        let regression = IncrementRegression { method, window, n_features, ridge, features };
+        Ok(Self { delays, weights: regression.fit(series)? })
+    }
+
+    /// Number of weights.
+    pub(super) fn n_parameters(&self) -> usize {
+        self.weights.len()
+    }
+
+    /// Rolls out `steps` rows.
+    pub(super) fn forecast(
+        &self,
+        history: &[f64],
+        channels: usize,
+        steps: usize,
+        out: &mut Vec<f64>,
+    ) {
+        let features = |past: &[f64], out: &mut Vec<f64>| self.delays.features(past, out);
+        let window = self.delays.window();
+        self.weights.forecast(history, channels, window, steps, out, features);
+    }
+}
+
 /// Monomials in `n` variables of degree 0 to `degree`: `C(n + degree, degree)`, saturating.
-pub(super) fn n_monomials(n: usize, degree: usize) -> usize {
+fn n_monomials(n: usize, degree: usize) -> usize {
     n_monomials_of(n.saturating_add(1), degree)
 }
 
@@ -90,7 +145,7 @@ mod tests {
         for (lags, channels, degree) in [(2, 3, 2), (3, 2, 3), (1, 5, 1), (1, 1, 3)] {
             let delays = Delays { lags, stride: 1, degree, channels };
             let past = vec![0.5; lags * channels];
-            assert_eq!(features(delays, &past).len(), n_monomials(lags * channels, degree));
+            assert_eq!(features(delays, &past).len(), delays.n_features());
         }
         assert_eq!(n_monomials(6, 2), 28);
         assert_eq!(n_monomials(usize::MAX, 3), usize::MAX);

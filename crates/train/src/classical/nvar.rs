@@ -14,8 +14,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::increment::{IncrementRegression, IncrementWeights, MAX_FEATURES, at_least_one, check};
-use super::monomials::{Delays, n_monomials};
+use super::increment::{MAX_FEATURES, at_least_one, check};
+use super::monomials::{DelayMap, Delays};
 use super::{Classical, ClassicalError, SeriesView};
 
 const NAME: &str = "nvar";
@@ -42,10 +42,7 @@ pub struct NvarConfig {
 
 /// Polynomial forecaster on delayed rows; build with [`NvarConfig::fit`].
 #[derive(Clone, Debug)]
-pub struct Nvar {
-    delays: Delays,
-    weights: IncrementWeights,
-}
+pub struct Nvar(DelayMap);
 
 impl Default for NvarConfig {
     fn default() -> Self {
@@ -71,16 +68,10 @@ impl NvarConfig {
             return Err(ClassicalError::InvalidConfig { method: NAME, key, value, expected });
         }
         let channels = series.first().map_or(1, SeriesView::channels);
-        let n_features = n_monomials(lags.saturating_mul(channels), degree);
-        let formula =
-            || format!("monomials up to degree {degree} of {lags} lags × {channels} channels");
-        check(NAME, lags, ridge, (n_features, formula), max_features)?;
         let delays = Delays { lags, stride, degree, channels };
-        let window = delays.window();
-        let features = |past: &[f64], out: &mut Vec<f64>| delays.features(past, out);
-        let weights = IncrementRegression { method: NAME, window, n_features, ridge, features }
-            .fit(series)?;
-        Ok(Nvar { delays, weights })
+        let features = (delays.n_features(), || delays.formula());
+        check(NAME, lags, ridge, features, max_features)?;
+        Ok(Nvar(DelayMap::fit(NAME, delays, ridge, series)?))
     }
 }
 
@@ -90,16 +81,15 @@ impl Classical for Nvar {
     }
 
     fn n_parameters(&self) -> usize {
-        self.weights.len()
+        self.0.n_parameters()
     }
 
     fn window(&self) -> usize {
-        self.delays.window()
+        self.0.delays.window()
     }
 
     fn forecast(&self, history: &[f64], channels: usize, steps: usize, out: &mut Vec<f64>) {
-        let features = |past: &[f64], out: &mut Vec<f64>| self.delays.features(past, out);
-        self.weights.forecast(history, channels, self.window(), steps, out, features);
+        self.0.forecast(history, channels, steps, out);
     }
 }
 

@@ -8,14 +8,14 @@
 //! map, and its error falls by orders of magnitude with the degree: on the Lorenz system with step
 //! 0.01 the root mean square one-step error, fitted without a penalty to 10,000 rows, is 2e-7 at
 //! degree 4, 7e-12 at 6 and 5e-16 at 8. The monomials stay as they are, in normalised values, since the orthogonal
-//! triangularisation of [`IncrementRegression`] loses nothing by their condition.
+//! triangularisation of the regression loses nothing by their condition.
 //!
 //! Cost of a step: `C(lags·channels + degree, degree) · (channels + 1)` multiply-adds.
 
 use serde::{Deserialize, Serialize};
 
-use super::increment::{IncrementRegression, IncrementWeights, check};
-use super::monomials::{Delays, n_monomials};
+use super::increment::check;
+use super::monomials::{DelayMap, Delays};
 use super::series::count_examples;
 use super::{Classical, ClassicalError, SeriesView};
 
@@ -44,10 +44,7 @@ pub struct PolynomialConfig {
 
 /// Polynomial forecaster; build with [`PolynomialConfig::fit`].
 #[derive(Clone, Debug)]
-pub struct Polynomial {
-    delays: Delays,
-    weights: IncrementWeights,
-}
+pub struct Polynomial(DelayMap);
 
 impl Default for PolynomialConfig {
     fn default() -> Self {
@@ -72,18 +69,13 @@ impl PolynomialConfig {
             return Err(ClassicalError::InvalidConfig { method: NAME, key, value, expected });
         }
         let channels = series.first().map_or(1, SeriesView::channels);
-        let n_features = |degree| n_monomials(lags.saturating_mul(channels), degree);
-        let formula = || format!("monomials up to degree 1 of {lags} lags × {channels} channels");
-        check(NAME, lags, ridge, (n_features(1), formula), max_features)?;
+        let linear = Delays { lags, stride: 1, degree: 1, channels };
+        let features = (linear.n_features(), || linear.formula());
+        check(NAME, lags, ridge, features, max_features)?;
         let most = max_features.min(count_examples(NAME, series, lags)? / EXAMPLES_PER_FEATURE);
-        let degree = (2..=degree).rev().find(|&degree| n_features(degree) <= most).unwrap_or(1);
-        let delays = Delays { lags, stride: 1, degree, channels };
-        let features = |past: &[f64], out: &mut Vec<f64>| delays.features(past, out);
-        let n_features = n_features(degree);
-        let weights =
-            IncrementRegression { method: NAME, window: lags, n_features, ridge, features }
-                .fit(series)?;
-        Ok(Polynomial { delays, weights })
+        let mut higher = (2..=degree).rev().map(|degree| Delays { degree, ..linear });
+        let delays = higher.find(|d| d.n_features() <= most).unwrap_or(linear);
+        Ok(Polynomial(DelayMap::fit(NAME, delays, ridge, series)?))
     }
 }
 
@@ -91,7 +83,7 @@ impl Polynomial {
     /// Highest degree of the monomials, which may be lower than the one asked for.
     #[must_use]
     pub fn degree(&self) -> usize {
-        self.delays.degree
+        self.0.delays.degree
     }
 }
 
@@ -101,16 +93,15 @@ impl Classical for Polynomial {
     }
 
     fn n_parameters(&self) -> usize {
-        self.weights.len()
+        self.0.n_parameters()
     }
 
     fn window(&self) -> usize {
-        self.delays.window()
+        self.0.delays.window()
     }
 
     fn forecast(&self, history: &[f64], channels: usize, steps: usize, out: &mut Vec<f64>) {
-        let features = |past: &[f64], out: &mut Vec<f64>| self.delays.features(past, out);
-        self.weights.forecast(history, channels, self.window(), steps, out, features);
+        self.0.forecast(history, channels, steps, out);
     }
 }
 
