@@ -193,7 +193,11 @@ impl LstmLayer {
     }
 
     /// `h_t` from the row `x_t` and the state before it, and the state after it.
-    fn step(&self, x: Tensor<3>, past: Option<lstm::LstmState>) -> (Tensor<3>, lstm::LstmState) {
+    pub(crate) fn step(
+        &self,
+        x: Tensor<3>,
+        past: Option<lstm::LstmState>,
+    ) -> (Tensor<3>, lstm::LstmState) {
         let weights = (self.weight_input.val(), self.weight_hidden.val());
         lstm::lstm_with_state(x, weights.0, weights.1, self.bias(), past)
     }

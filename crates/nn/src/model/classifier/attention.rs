@@ -21,7 +21,7 @@ use super::input::{InputActivation, InputMap};
 use super::{ClassifyShape, Pooling};
 use crate::error::{InvalidConfig, positive, rate};
 use crate::layer::{Encoder, EncoderConfig, dropout};
-use crate::mechanism::{Attention, Mechanism, MechanismConfig};
+use crate::mechanism::{Attention, Larnn, Mechanism, MechanismConfig};
 use crate::parameter::{fan_in_bound, uniform};
 
 /// Configuration of [`AttentionClassifier`].
@@ -81,7 +81,7 @@ pub struct AttentionClassifier {
     /// `p`, `[time, d_model]`.
     positions: Option<Param<Tensor<2>>>,
     body: Body,
-    head: Head,
+    pub(super) head: Head,
     #[module(skip)]
     dropout: f64,
 }
@@ -194,6 +194,19 @@ impl AttentionClassifier {
             Body::Bare(mechanism) => mechanism.forward(e, padding.cloned()),
         };
         self.head.forward(h, padding)
+    }
+
+    /// One row, embedded, for a mechanism that needs no positions.
+    pub(super) fn embedded(&self, x: Tensor<3>) -> Tensor<3> {
+        dropout(self.input.forward(x), self.dropout)
+    }
+
+    /// The LARNN, if it stands alone and nothing else depends on the place of a row.
+    pub(super) fn bare_larnn(&self) -> Option<&Larnn> {
+        match &self.body {
+            Body::Bare(Mechanism::Larnn(larnn)) if self.positions.is_none() => Some(larnn),
+            _ => None,
+        }
     }
 
     /// The attention of every block, first block first.

@@ -46,7 +46,7 @@ pub struct GruClassifierConfig {
 pub struct GruClassifier {
     input: Option<InputMap>,
     layers: Vec<GruLayer>,
-    head: Head,
+    pub(super) head: Head,
     #[module(skip)]
     dropout: f64,
 }
@@ -128,6 +128,26 @@ impl GruClassifierConfig {
 }
 
 impl GruClassifier {
+    /// The last hidden state after one more row, and that of every layer.
+    pub(super) fn step(
+        &self,
+        x: Tensor<3>,
+        past: Option<Vec<Tensor<2>>>,
+    ) -> (Tensor<3>, Vec<Tensor<2>>) {
+        let mut past = past.map(Vec::into_iter);
+        let mut row = match &self.input {
+            None => x,
+            Some(input) => input.forward(x),
+        };
+        let mut states = Vec::with_capacity(self.layers.len());
+        for (i, layer) in self.layers.iter().enumerate() {
+            let below = if i > 0 { dropout(row, self.dropout) } else { row };
+            row = layer.scan(below, past.as_mut().and_then(Iterator::next));
+            states.push(row.clone().squeeze_dim(1));
+        }
+        (row, states)
+    }
+
     /// The logits of every series.
     ///
     /// # Shapes
@@ -162,7 +182,12 @@ impl GruLayer {
 
     /// The hidden states of all steps.
     fn forward(&self, x: Tensor<3>) -> Tensor<3> {
+        self.scan(x, None)
+    }
+
+    /// The hidden states of all steps after the state `start`.
+    fn scan(&self, x: Tensor<3>, start: Option<Tensor<2>>) -> Tensor<3> {
         let weights = [self.weight_input.val(), self.weight_hidden.val()];
-        gru(x, weights, [self.bias_input.val(), self.bias_hidden.val()], None)
+        gru(x, weights, [self.bias_input.val(), self.bias_hidden.val()], start)
     }
 }

@@ -4,7 +4,7 @@ use burn::module::Module;
 use burn::tensor::{Bool, Device, Tensor};
 use regard_kernels::pointwise::Activation;
 
-use super::pooling::{Pool, Pooling};
+use super::pooling::{Pool, PoolState, Pooling};
 use crate::parameter::{Affine, AffineConfig, BiasInit, WeightInit};
 
 /// Configuration of [`Head`].
@@ -45,6 +45,12 @@ impl HeadConfig {
 }
 
 impl Head {
+    /// Logits `[batch, 1, classes]` after one more row `[batch, 1, d_in]`, and the state after it.
+    pub(super) fn step(&self, h: Tensor<3>, past: Option<PoolState>) -> (Tensor<3>, PoolState) {
+        let (row, state) = self.pool.step(h, past);
+        (self.output.forward(row, Activation::Identity), state)
+    }
+
     /// `[batch, time, d_in]` to `[batch, classes]`.
     pub(super) fn forward(&self, x: Tensor<3>, padding: Option<&Tensor<2, Bool>>) -> Tensor<2> {
         self.output.forward(self.pool.forward(x, padding), Activation::Identity).squeeze_dim(1)

@@ -13,6 +13,7 @@
 
 use burn::module::Module;
 use burn::tensor::{Bool, Device, Tensor};
+use regard_kernels::recurrent::lstm::LstmState;
 use serde::{Deserialize, Serialize};
 
 use super::head::{Head, HeadConfig};
@@ -54,7 +55,7 @@ fn forget_bias() -> f64 {
 pub struct LstmClassifier {
     input: Option<InputMap>,
     layers: Vec<LstmLayer>,
-    head: Head,
+    pub(super) head: Head,
     #[module(skip)]
     dropout: f64,
 }
@@ -126,6 +127,27 @@ impl LstmClassifierConfig {
 }
 
 impl LstmClassifier {
+    /// The last hidden state after one more row, and the state of every layer after it.
+    pub(super) fn step(
+        &self,
+        x: Tensor<3>,
+        past: Option<Vec<LstmState>>,
+    ) -> (Tensor<3>, Vec<LstmState>) {
+        let mut past = past.map(Vec::into_iter);
+        let mut row = match &self.input {
+            None => x,
+            Some(input) => input.forward(x),
+        };
+        let mut states = Vec::with_capacity(self.layers.len());
+        for (i, layer) in self.layers.iter().enumerate() {
+            let below = if i > 0 { dropout(row, self.dropout) } else { row };
+            let state;
+            (row, state) = layer.step(below, past.as_mut().and_then(Iterator::next));
+            states.push(state);
+        }
+        (row, states)
+    }
+
     /// The logits of every series.
     ///
     /// # Shapes

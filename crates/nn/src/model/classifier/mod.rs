@@ -19,6 +19,7 @@ mod loss;
 mod lstm;
 mod pooling;
 mod residual_bilstm;
+mod stream;
 
 use burn::module::Module;
 use burn::tensor::{Bool, Device, Tensor, assert_shape};
@@ -32,6 +33,7 @@ pub use loss::cross_entropy;
 pub use lstm::{LstmClassifier, LstmClassifierConfig};
 pub use pooling::Pooling;
 pub use residual_bilstm::{ResidualBilstmClassifier, ResidualBilstmClassifierConfig};
+pub use stream::{ClassifierState, RecurrentClassifier};
 
 use crate::error::InvalidConfig;
 

@@ -48,10 +48,59 @@ impl Pooling {
     }
 }
 
+/// What pooling carries from one row to the next; `None` where it needs nothing.
+#[derive(Clone, Debug, Default)]
+pub(super) struct PoolState(Option<Running>);
+
+/// Sums over the rows so far, weights relative to the largest score.
+#[derive(Clone, Debug)]
+struct Running {
+    /// `[batch, 1, d]`
+    sum: Tensor<3>,
+    /// `[batch, 1, 1]`
+    weight: Tensor<3>,
+    /// `[batch, 1, 1]`
+    largest: Tensor<3>,
+}
+
 impl Pool {
+    /// The pooled row after one more row `[batch, 1, d]`, and the state after it.
+    pub(super) fn step(&self, h: Tensor<3>, past: Option<PoolState>) -> (Tensor<3>, PoolState) {
+        let [batch, _, _] = h.dims();
+        let like = (&h.device(), h.dtype());
+        let score = match self.pooling {
+            Pooling::Last => return (h, PoolState(None)),
+            Pooling::Mean => Tensor::zeros([batch, 1, 1], like),
+            Pooling::Attention => self.scores(h.clone()),
+        };
+        let running = match past.and_then(|past| past.0) {
+            None => {
+                let weight = Tensor::ones([batch, 1, 1], like);
+                Running { sum: h, weight, largest: score }
+            }
+            Some(Running { sum, weight, largest }) => {
+                let new = largest.clone().max_pair(score.clone());
+                let (fade, share) = ((largest - new.clone()).exp(), (score - new.clone()).exp());
+                Running {
+                    sum: sum * fade.clone() + h * share.clone(),
+                    weight: weight * fade + share,
+                    largest: new,
+                }
+            }
+        };
+        (running.sum.clone() / running.weight.clone(), PoolState(Some(running)))
+    }
+
+    /// `h_t · u / √d`, `[batch, time, 1]`.
+    fn scores(&self, h: Tensor<3>) -> Tensor<3> {
+        let [_, _, d] = h.dims();
+        let query = self.query.as_ref().expect("made by init").val();
+        (h * query.reshape([1, 1, d])).sum_dim(2) / (d as f64).sqrt()
+    }
+
     /// `[batch, time, d]` to `[batch, 1, d]`.
     pub(super) fn forward(&self, x: Tensor<3>, padding: Option<&Tensor<2, Bool>>) -> Tensor<3> {
-        let [batch, time, d] = x.dims();
+        let [batch, time, _] = x.dims();
         let present = padding.map(|padding| present(&x, padding));
         match (self.pooling, present) {
             (Pooling::Last, None) => x.narrow(1, time - 1, 1),
@@ -64,8 +113,7 @@ impl Pool {
             (Pooling::Mean, None) => x.mean_dim(1),
             (Pooling::Mean, Some(present)) => (x * present.clone()).sum_dim(1) / present.sum_dim(1),
             (Pooling::Attention, _) => {
-                let query = self.query.as_ref().expect("made by init").val();
-                let scores = (x.clone() * query.reshape([1, 1, d])).sum_dim(2) / (d as f64).sqrt();
+                let scores = self.scores(x.clone());
                 let scores = match padding {
                     None => scores,
                     Some(padding) => {
