@@ -332,6 +332,7 @@ fn read_card<C: DeserializeOwned>(file: &Path) -> Result<(C, Parameters), TrainE
 mod tests {
     use super::*;
     use crate::forecast_config::ForecastConfig;
+    use burn::tensor::Distribution;
 
     fn model() -> (Model, ModelCard) {
         let config = ForecastConfig::load("lorenz", &[]).unwrap();
@@ -382,5 +383,41 @@ mod tests {
         save(&file, &model, &card).unwrap();
         let message = load(&file, &Device::default()).unwrap_err().to_string();
         assert!(message.contains("the configuration asks for"), "{message}");
+    }
+
+    fn classifier(json: &str, device: &Device) -> Classifier {
+        let shape = ClassifyShape { time: 6, channels: 2, classes: 3 };
+        serde_json::from_str::<ClassifierConfig>(json).unwrap().init(shape, device).unwrap()
+    }
+
+    /// Running values of norms and a cell that is not trained are parameters of the file too.
+    #[test]
+    fn what_is_not_trained_is_saved_with_the_rest() {
+        let device = Device::default().autodiff();
+        let x = Tensor::<3>::random([5, 6, 2], Distribution::Default, &device);
+        for (json, name) in [
+            (r#"{"kind": "cnn"}"#, "running_mean"),
+            (r#"{"kind": "paper-larnn", "d_hidden": 4, "n_heads": 2}"#, "key_value_bias"),
+        ] {
+            let model = classifier(json, &device);
+            let before = parameters(&model.valid());
+            let _ = model.forward(x.clone(), None);
+            let saved = parameters(&model);
+            assert!(saved.keys().any(|key| key.contains(name)), "{:?}", saved.keys());
+            assert_eq!(saved, parameters(&model.valid()), "saved as it is used");
+            assert_eq!(saved == before, name == "key_value_bias");
+            let read = with_parameters(classifier(json, &device), saved.clone()).unwrap();
+            assert_eq!(parameters(&read), saved);
+            let logits = |model: &Classifier| {
+                device.seed(1);
+                model.valid().forward(x.clone().inner(), None).into_data()
+            };
+            assert_eq!(logits(&read), logits(&model));
+            let grads = read.forward(x.clone(), None).sum().backward();
+            let zero = |array: &Array| array.values.iter().all(|&g| g == 0.0);
+            let gradients = gradients(&read, &grads);
+            let untrained = gradients.iter().filter(|(key, _)| key.contains(name));
+            assert!(untrained.map(|(_, array)| zero(array)).all(|zero| zero));
+        }
     }
 }

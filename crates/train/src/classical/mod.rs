@@ -13,6 +13,8 @@
 //! All of them work in `f64` on normalised values and roll out freely: a forecast row becomes an
 //! input of the next. [`baselines`] fits the standard set; a method that does not fit the data is
 //! an error of that row only.
+//!
+//! Classes have a baseline of their own, [`RidgeClassifier`] on summary features of a series.
 
 #[cfg(test)]
 mod anchor_protocol;
@@ -32,7 +34,9 @@ mod normal_equations;
 mod nvar;
 mod persistence;
 mod polynomial;
+mod ridge_classifier;
 mod series;
+mod summary_features;
 
 pub use baselines::{Baseline, BaselinesConfig, baselines};
 pub use climatology::Climatology;
@@ -44,4 +48,5 @@ pub use linear_ar::{LinearAr, LinearArConfig};
 pub use nvar::{Nvar, NvarConfig};
 pub use persistence::Persistence;
 pub use polynomial::{Polynomial, PolynomialConfig};
+pub use ridge_classifier::{Labelled, PENALTIES, RidgeClassifier};
 pub use series::SeriesView;

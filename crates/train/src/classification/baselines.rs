@@ -5,8 +5,9 @@ use std::path::Path;
 use super::config::ClassifyConfig;
 use super::data::{Classification, Part};
 use super::run::{fitted, model_row, training_info};
+use crate::classical::RidgeClassifier;
 use crate::error::TrainError;
-use crate::metric::classification::ClassScores;
+use crate::metric::classification::{ClassScores, largest};
 use crate::observer::Observer;
 use crate::registry;
 use crate::report::ClassRow;
@@ -58,19 +59,53 @@ fn trained(
 
 /// Baselines without gradients.
 pub(super) fn classical(
-    _config: &ClassifyConfig,
+    config: &ClassifyConfig,
     data: &Classification,
     observer: &mut dyn Observer,
 ) -> Vec<ClassRow> {
     observer.phase("fitting baselines", None);
-    vec![majority(data)]
+    vec![majority(data), ridge(config, data)]
 }
 
 /// Always the most frequent class of the training part.
 fn majority(data: &Classification) -> ClassRow {
     let counts: Vec<f64> = data.info.train.counts.iter().map(|n| *n as f64).collect();
-    let class = crate::metric::classification::largest(&counts);
-    baseline("majority", data, Some(0), |part| vec![class; part.len()])
+    baseline("majority", data, Some(0), |part| vec![largest(&counts); part.len()])
+}
+
+/// Ridge regression on summary features of every series.
+fn ridge(config: &ClassifyConfig, data: &Classification) -> ClassRow {
+    fn examples(part: &Part) -> Vec<(&[f64], usize)> {
+        let series = part.set.set.series.iter().map(|s| s.values.as_slice());
+        series.zip(part.set.labels.iter().copied()).collect()
+    }
+    let (channels, classes) = (data.shape.channels, data.shape.classes);
+    let fitted = RidgeClassifier::fit(
+        &examples(&data.train),
+        &examples(&data.validation),
+        channels,
+        classes,
+        &config.baselines.ridge,
+    );
+    match fitted {
+        Ok(ridge) => {
+            let n = Some(ridge.n_parameters() as u64);
+            baseline("ridge", data, n, |part| {
+                part.set
+                    .set
+                    .series
+                    .iter()
+                    .map(|s| largest(&ridge.predict_scores(&s.values)))
+                    .collect()
+            })
+        }
+        Err(error) => ClassRow {
+            name: "ridge".to_owned(),
+            is_baseline: true,
+            note: Some(format!("not run: {error}")),
+            ..ClassRow::default()
+        },
+    }
 }
 
 fn baseline(

@@ -7,6 +7,7 @@ use regard_data::labelled::{HoldOut, LabelledOptions};
 use regard_nn::model::classifier::ClassifierConfig;
 use serde::{Deserialize, Serialize};
 
+use crate::classical::PENALTIES;
 use crate::descent::Descent;
 use crate::error::TrainError;
 use crate::optimizer::OptimizerConfig;
@@ -137,7 +138,8 @@ pub enum Select {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ClassifyBaselines {
-    /// Penalties of ridge regression on summary features, to choose from on the validation part.
+    /// Penalties of ridge regression on summary features, to choose from on the validation part; none
+    /// leaves it out.
     pub ridge: Vec<f64>,
     /// Models trained in the same loop, by name: `lstm`, `gru`, `residual-bilstm`, `cnn`, `softmax`.
     pub trained: Vec<String>,
@@ -170,7 +172,7 @@ impl Default for ClassifyFit {
 
 impl Default for ClassifyBaselines {
     fn default() -> Self {
-        Self { ridge: vec![1e-3, 1e-2, 1e-1, 1.0, 10.0, 100.0, 1000.0], trained: Vec::new() }
+        Self { ridge: PENALTIES.to_vec(), trained: Vec::new() }
     }
 }
 

@@ -76,21 +76,26 @@ pub fn hellinger_distance(p: &[f64], q: &[f64]) -> f64 {
 }
 
 /// The power of segments of one length.
-struct Welch {
+pub(crate) struct Welch {
     window: Vec<f64>,
     fourier: Fourier,
 }
 
 impl Welch {
     /// For segments of `n` rows, a power of two.
-    fn new(n: usize) -> Self {
+    pub(crate) fn new(n: usize) -> Self {
         let angle = |k: usize| std::f64::consts::TAU * k as f64 / n as f64;
         let window = (0..n).map(|k| 0.5 - 0.5 * angle(k).cos()).collect();
         Self { window, fourier: Fourier::new(n) }
     }
 
+    /// Rows of a segment.
+    pub(crate) fn len(&self) -> usize {
+        self.window.len()
+    }
+
     /// Adds `|FFT|²` at the frequencies `1 … n/2` of one windowed segment without its mean.
-    fn add_power(&self, segment: &[f64], power: &mut [f64]) {
+    pub(crate) fn add_power(&self, segment: &[f64], power: &mut [f64]) {
         let mean = segment.iter().sum::<f64>() / segment.len() as f64;
         let windowed = segment.iter().zip(&self.window);
         let mut values: Vec<Complex> =
