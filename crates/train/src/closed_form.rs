@@ -478,6 +478,48 @@ mod tests {
         assert!(relative_error(&fitted, &data) > 1e-6);
     }
 
+    /// Asks to stop at the question of this number, counted from 0.
+    struct StopsAt(std::cell::Cell<Option<usize>>);
+
+    impl Observer for StopsAt {
+        fn phase(&mut self, _: &str, _: Option<u64>) {}
+        fn advance(&mut self, _: u64, _: Option<f64>) {}
+        fn epoch(&mut self, _: &EpochRow, _: usize) {}
+        fn note(&mut self, _: &str) {}
+        fn stop(&self) -> bool {
+            let left = self.0.get();
+            self.0.set(left.and_then(|n| n.checked_sub(1)));
+            left == Some(0)
+        }
+    }
+
+    #[test]
+    fn a_resumed_run_gives_the_model_of_an_uninterrupted_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let text = format!(
+            "precision = \"f64\"\n[data]\nsource = \"sinusoids\"\nn_series = 1\nn_steps = 600\n\
+             test = {{ n_series = 1, n_steps = 300 }}\n[split]\nby = \"time\"\ntrain = 0.8\nvalidation = 0.2\n\
+             [baselines]\nesn.nodes = 20\nesn.ridge = 1e-6\n[task]\nwindow = 6\n{LINEAR}"
+        );
+        let config = RunConfig::parse("test", &text, &[]).unwrap();
+        let options = |name: &str| crate::TrainOptions {
+            name: name.to_owned(),
+            out: Some(folder.path().join(name)),
+            command: String::new(),
+        };
+        let model =
+            |name: &str| std::fs::read(folder.path().join(name).join("model.safetensors")).unwrap();
+        crate::train(&config, &options("whole"), &mut Silent).unwrap();
+        // Twice in the middle of the penalties, the second time on the way back.
+        let mut observer = StopsAt(Some(3).into());
+        let error = crate::train(&config, &options("cut"), &mut observer).unwrap_err();
+        assert!(matches!(error, TrainError::Interrupted { .. }), "{error}");
+        let mut observer = StopsAt(Some(5).into());
+        crate::resume(&folder.path().join("cut"), &mut observer).unwrap_err();
+        crate::resume(&folder.path().join("cut"), &mut Silent).unwrap();
+        assert!(model("cut") == model("whole"), "the models differ");
+    }
+
     /// Quadratic maps of two rows with one pattern of scores: one head is enough.
     fn one_head_series() -> Vec<f64> {
         use rand::{RngExt, SeedableRng};
