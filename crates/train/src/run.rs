@@ -90,11 +90,12 @@ pub fn train(
     options: &TrainOptions,
     observer: &mut dyn Observer,
 ) -> Result<Outcome, TrainError> {
-    let mut config = config.clone();
-    config.make_absolute()?;
-    match &config {
-        RunConfig::Forecast(task) => begin(task, &config, options, observer),
-        RunConfig::Classify(task) => begin(task, &config, options, observer),
+    // Messages name files as they were given; what is saved finds them from any folder.
+    let mut saved = config.clone();
+    saved.make_absolute()?;
+    match config {
+        RunConfig::Forecast(task) => begin(task, &saved, options, observer),
+        RunConfig::Classify(task) => begin(task, &saved, options, observer),
     }
 }
 
@@ -138,7 +139,7 @@ pub fn evaluate(
 
 fn begin<T: Task + Sync>(
     task: &T,
-    config: &RunConfig,
+    saved: &RunConfig,
     options: &TrainOptions,
     observer: &mut dyn Observer,
 ) -> Result<Outcome, TrainError> {
@@ -148,7 +149,7 @@ fn begin<T: Task + Sync>(
     let folder = RunFolder::create(options.out.as_deref(), &options.name)?;
     let place = Place { folder: &folder, name: &options.name, command: &options.command };
     let result =
-        folder.write_config(config).and_then(|()| in_pool(|| task.finish(&data, &place, observer)));
+        folder.write_config(saved).and_then(|()| in_pool(|| task.finish(&data, &place, observer)));
     if result.is_err() {
         folder.remove_if_useless();
     }
