@@ -10,8 +10,8 @@ use crate::forecasting::Forecasting;
 use crate::metric::normalized_error::rms_state;
 use crate::registry;
 use crate::report::{
-    ErrorGrowth, ModelInfo, PhasePortrait, Report, RolloutExample, RolloutPlots, RunInfo,
-    ScoreMatrix, ScoreMeaning, ScoreRow, TrainingInfo, ValidUntil,
+    ErrorGrowth, ModelInfo, PhasePortrait, PoincareSection, Report, RolloutExample, RolloutPlots,
+    RunInfo, ScoreMatrix, ScoreMeaning, ScoreRow, TrainingInfo, ValidUntil,
 };
 use crate::run::Place;
 
@@ -144,7 +144,7 @@ fn single(values: &[f64]) -> Vec<f32> {
     values.iter().map(|&x| x as f32).collect()
 }
 
-/// A median example, its phase portrait, and the growth of all errors.
+/// A median example, its phase portrait, a section of all free runs, and the growth of all errors.
 fn plots(
     data: &Forecasting,
     scorer: &Scorer<'_>,
@@ -187,7 +187,15 @@ fn plots(
     };
     let phase =
         PhasePortrait::first_and_last(&data.info.columns, &example.truth, &example.forecast);
-    RolloutPlots { examples: vec![example], phase, error_growth }
+    let all = |rows: &mut dyn Iterator<Item = &[f64]>| -> Vec<Vec<f64>> {
+        rows.map(|x| data.normalization.phys_from_norm(x)).collect()
+    };
+    let section = PoincareSection::of(
+        &data.info.columns,
+        &all(&mut truths.iter().copied()),
+        &all(&mut rollouts.iter().map(Vec::as_slice)),
+    );
+    RolloutPlots { examples: vec![example], phase, section, error_growth }
 }
 
 /// `[time, channels]` to one vector per variable.

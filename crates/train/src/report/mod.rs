@@ -31,7 +31,9 @@ mod verdict;
 pub use any::RunReport;
 pub use classify::{ClassData, ClassModel, ClassPart, ClassRow, ClassifyReport};
 pub use json::ReportError;
-pub use rollout::{ErrorGrowth, PhasePortrait, RolloutExample, RolloutPlots, ValidUntil};
+pub use rollout::{
+    ErrorGrowth, PhasePortrait, PoincareSection, RolloutExample, RolloutPlots, ValidUntil,
+};
 pub use schema::{
     Ceiling, DataInfo, EpochRow, ModelInfo, Report, RunInfo, ScoreMatrix, ScoreMeaning, SplitInfo,
     TrainingInfo,

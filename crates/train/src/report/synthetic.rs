@@ -1,7 +1,9 @@
 //! Reports with made-up but plausible content, for tests.
 
 use super::classify::{ClassData, ClassModel, ClassPart, ClassRow, ClassifyReport};
-use super::rollout::{ErrorGrowth, PhasePortrait, RolloutExample, RolloutPlots, ValidUntil};
+use super::rollout::{
+    ErrorGrowth, PhasePortrait, PoincareSection, RolloutExample, RolloutPlots, ValidUntil,
+};
 use super::schema::{
     DataInfo, EpochRow, ModelInfo, Report, RunInfo, ScoreMatrix, ScoreMeaning, SplitInfo,
     TrainingInfo,
@@ -30,6 +32,16 @@ pub(super) fn lorenz() -> Report {
         valid_until: Some(ValidUntil { threshold: 0.4, steps: 269 }),
     };
     let phase = PhasePortrait::first_and_last(&columns, &part(&truth, 700, 4000), &forecast);
+    let rows = |columns: &[Vec<f64>]| -> Vec<f64> {
+        (0..columns[0].len()).flat_map(|t| columns.iter().map(move |c| c[t])).collect()
+    };
+    let section = PoincareSection::of(&columns, &[rows(&truth)], &[rows(&forecast)]);
+    let section = section.map(|mut section| {
+        section.level = rounded(section.level);
+        let PhasePortrait { truth, forecast, .. } = &mut section.crossings;
+        truth.iter_mut().chain(forecast).flatten().for_each(|x| *x = rounded(*x));
+        section
+    });
     let error_growth = vec![
         growth("easy attention", false, 4e-4, 1.0),
         growth("linear AR(32)", true, 2e-2, 3.0),
@@ -53,7 +65,7 @@ pub(super) fn lorenz() -> Report {
         model: model("forecaster", Some("easy"), 21_252, 1_934_000),
         training: training(1.0),
         scores: scores(),
-        rollouts: RolloutPlots { examples: vec![example], phase, error_growth },
+        rollouts: RolloutPlots { examples: vec![example], phase, section, error_growth },
         attention: (0..8).map(|i| score_matrix(i / 4, i % 4, 32)).collect(),
     }
 }
@@ -139,6 +151,7 @@ pub(super) fn waves(channels: usize) -> Report {
     example.input = Vec::new();
     report.data.columns = (0..channels).map(|i| format!("u{i}")).collect();
     report.data.lyapunov_exponent = None;
+    report.rollouts.section = None;
     report.rollouts.phase = PhasePortrait::first_and_last(
         &report.data.columns,
         &report.rollouts.examples[0].truth,

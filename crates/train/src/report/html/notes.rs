@@ -2,7 +2,7 @@
 
 use super::super::format::Notation;
 use super::super::plot::{self, ScoreColours};
-use super::super::rollout::RolloutExample;
+use super::super::rollout::{PoincareSection, RolloutExample};
 use super::super::schema::{DataInfo, Report, ScoreMatrix, ScoreMeaning};
 
 const UNITS: &str = "\
@@ -44,6 +44,19 @@ pub(super) fn scores(report: &Report) -> String {
 /// Below the scores of several runs.
 pub(super) fn comparison() -> String {
     [UNITS, SEVERAL_RUNS, HONESTY].concat()
+}
+
+/// Which plane a section lies on, and how often it is crossed.
+pub(super) fn section(section: &PoincareSection) -> String {
+    let count = |rows: &[Vec<f64>]| rows.first().map_or(0, Vec::len);
+    format!(
+        "Poincaré section: where {} passes {} upwards, its mean over the truth. From all starts the truth \
+         crosses {} times, the free runs {} times; two systems with the same attractor fill the same curve.",
+        section.variable,
+        Notation::Typeset.significant(section.level, 3),
+        count(&section.crossings.truth),
+        count(&section.crossings.forecast),
+    )
 }
 
 /// What a forecast in time shows, and where it ceases to be valid.

@@ -155,6 +155,10 @@ fn forecasts(out: &mut Markup, report: &Report) {
                        After the valid prediction time only the shape can agree.";
         figure(out, Span::Full, caption, |width| plot::phase_portrait(portrait, width));
     }
+    if let Some(section) = &report.rollouts.section {
+        let caption = notes::section(section);
+        figure(out, Span::Full, &caption, |width| plot::poincare_section(section, width));
+    }
 }
 
 fn curves(out: &mut Markup, report: &Report) {
@@ -273,6 +277,7 @@ mod tests {
         report.scores[2].note = Some(evil.into());
         let phase = report.rollouts.phase.as_mut().unwrap();
         (phase.x_name, phase.y_name) = (evil.into(), evil.into());
+        report.rollouts.section.as_mut().unwrap().variable = evil.into();
 
         let html = render(&report);
         assert!(!html.contains("<script"));
@@ -290,6 +295,7 @@ mod tests {
         report.rollouts.error_growth[0].median[3] = f64::NAN;
         report.rollouts.error_growth[0].q75[9] = f64::INFINITY;
         report.rollouts.phase.as_mut().unwrap().forecast[1][7] = f64::NAN;
+        report.rollouts.section.as_mut().unwrap().crossings.forecast[0][2] = f64::NAN;
         report.training.curve[3].train_loss = f64::NAN;
         report.training.curve[4].validation_loss = None;
         report.training.seconds = f64::NAN;

@@ -2,7 +2,7 @@
 
 use std::fmt::Display;
 
-use super::super::markup::{Markup, coordinate};
+use super::super::markup::Markup;
 use super::chart::Look;
 use super::frame::{Frame, LINE, NAME_ROOM, TICK_ROOM, canvas, tick_label_room};
 use super::path;
@@ -44,12 +44,7 @@ pub(in super::super) fn eigenvalues(heads: &[Vec<(f64, f64)>], rays: &[f64], wid
                 let look = Look { colour: head + 1, is_dashed: false };
                 let places: Vec<_> =
                     frame.places(points.iter().map(|p| p.0), points.iter().map(|p| p.1)).collect();
-                let dots: Vec<String> = places
-                    .iter()
-                    .flatten()
-                    .map(|(x, y)| format!("M{} {}h.1", coordinate(*x), coordinate(*y)))
-                    .collect();
-                let dots = dots.concat();
+                let dots = path::dots(&places);
                 let attributes: [(&str, &dyn Display); 3] = [
                     ("class", &look.classes("line")),
                     ("style", &"stroke-width:4.5"),

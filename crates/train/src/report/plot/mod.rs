@@ -28,7 +28,7 @@ pub(super) use eigenvalues::eigenvalues;
 pub(super) use forecast::{MAX_VARIABLES, forecast};
 pub(super) use growth::{Growth, error_growth};
 pub(super) use heat_map::MAX_CELLS;
-pub(super) use phase::phase_portrait;
+pub(super) use phase::{phase_portrait, poincare_section};
 pub(super) use score_matrix::{ScoreColours, score_colour_bar, score_matrix};
 pub(super) use singular_values::singular_values;
 pub(super) use space_time::{MAX_STEPS, space_time};

@@ -24,6 +24,11 @@ pub(super) fn line(places: &[Place]) -> String {
     data
 }
 
+/// Path data of a dot at every place, as wide as the stroke.
+pub(super) fn dots(places: &[Place]) -> String {
+    places.chunks(1).map(line).collect()
+}
+
 /// Path data of the area between two lines with the same places along x.
 pub(super) fn band(lower: &[Place], upper: &[Place]) -> String {
     let pairs: Vec<_> =
@@ -76,6 +81,7 @@ mod tests {
         let places = [Some((0.0, 1.0)), Some((1.0, 2.0)), None, Some((3.0, 4.5)), None, None];
         assert_eq!(line(&places), "M0 1 1 2M3 4.5h.1");
         assert_eq!(line(&[None]), "");
+        assert_eq!(dots(&places[1..4]), "M1 2h.1M3 4.5h.1");
     }
 
     #[test]

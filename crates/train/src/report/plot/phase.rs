@@ -1,10 +1,10 @@
 //! Two variables against each other: truth on the left, the free run on the right.
 
 use super::super::markup::Markup;
-use super::super::rollout::PhasePortrait;
+use super::super::rollout::{PhasePortrait, PoincareSection};
 use super::chart::Look;
 use super::frame::{Frame, LINE, NAME_ROOM, TICK_ROOM, canvas, label, tick_label_room};
-use super::path;
+use super::path::{self, Place};
 use super::scale::Scale;
 
 /// Points drawn per panel; more only blacken the picture.
@@ -16,8 +16,23 @@ const MAX_HEIGHT: f64 = 300.0;
 /// Distance of the two panels.
 const GAP: f64 = 14.0;
 
-/// Both panels, on the same axes.
+/// The way of both trajectories, on the same axes.
 pub(in super::super) fn phase_portrait(portrait: &PhasePortrait, width: f64) -> Markup {
+    panels(portrait, "Phase portrait", ("line fine", path::line), width)
+}
+
+/// The crossings of a plane by both, on the same axes.
+pub(in super::super) fn poincare_section(section: &PoincareSection, width: f64) -> Markup {
+    panels(&section.crossings, "Poincaré section", ("line dots", path::dots), width)
+}
+
+/// Draws with a class of the style sheet and what joins the points.
+fn panels(
+    portrait: &PhasePortrait,
+    title: &str,
+    (class, path): (&str, fn(&[Place]) -> String),
+    width: f64,
+) -> Markup {
     let values = |rows: &[Vec<f64>], i: usize| -> Vec<f64> {
         let row = rows.get(i).map_or(&[][..], Vec::as_slice);
         row.iter().copied().take(MAX_POINTS).collect()
@@ -32,7 +47,6 @@ pub(in super::super) fn phase_portrait(portrait: &PhasePortrait, width: f64) -> 
     let panel_width = (width - left - GAP - 8.0) / 2.0;
     let top = 2.0 * LINE + 4.0;
     let total = top + height + TICK_ROOM + NAME_ROOM;
-    let title = "Phase portrait";
     let description =
         format!("{} against {}: truth and free run.", portrait.y_name, portrait.x_name);
     canvas((width, total), title, &description, |out| {
@@ -49,8 +63,8 @@ pub(in super::super) fn phase_portrait(portrait: &PhasePortrait, width: f64) -> 
             frame.clipped(out, |out| {
                 let places: Vec<_> = frame.places(values(rows, 0), values(rows, 1)).collect();
                 let look = Look { colour, is_dashed: false };
-                let line = path::line(&places);
-                out.empty("path", &[("class", &look.classes("line fine")), ("d", &line)]);
+                let (classes, data) = (look.classes(class), path(&places));
+                out.empty("path", &[("class", &classes), ("d", &data)]);
             });
         }
     })
