@@ -513,7 +513,8 @@ fn inspecting_something_else_than_a_run_with_attention() {
     let finished = sandbox.regard("inspect lstm");
     assert_refused(
         &finished,
-        "lstm: it has no score matrices to inspect; give a run of a model with attention blocks",
+        "lstm: it has no score matrices to inspect, an LSTM carries a state instead; give a run of a model \
+         with attention",
     );
     assert!(!sandbox.path("lstm/inspect.html").exists());
 }

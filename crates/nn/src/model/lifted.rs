@@ -234,6 +234,18 @@ impl LiftedForecaster {
         })
     }
 
+    /// `α`, `[heads, horizon, window]`.
+    #[must_use]
+    pub fn alpha(&self) -> Tensor<3> {
+        self.alpha.val()
+    }
+
+    /// `W`, `[heads, features, channels]`.
+    #[must_use]
+    pub fn value(&self) -> Tensor<3> {
+        self.value.val()
+    }
+
     /// Number of heads.
     #[must_use]
     pub fn n_heads(&self) -> usize {

@@ -41,9 +41,9 @@ pub struct Eigenvalue {
 }
 
 impl MatrixStats {
-    /// Of a square matrix, row after row; `None` if it holds a number that is not finite.
-    pub(super) fn of(values: &[f64], size: usize) -> Option<Self> {
-        let sigma = singular_values(values, size, size)?;
+    /// Of a matrix, row after row; `None` if it holds a number that is not finite.
+    pub(super) fn of(values: &[f64], [rows, cols]: [usize; 2]) -> Option<Self> {
+        let sigma = singular_values(values, rows, cols)?;
         let largest = sigma.first().copied().unwrap_or(0.0);
         let sum: f64 = sigma.iter().sum();
         let energy: f64 = sigma.iter().map(|s| s * s).sum();
@@ -128,7 +128,7 @@ mod tests {
         for (i, x) in [2.0, -4.0, 0.0, 2.0].into_iter().enumerate() {
             values[i * 4 + i] = x;
         }
-        let stats = MatrixStats::of(&values, 4).unwrap();
+        let stats = MatrixStats::of(&values, [4; 2]).unwrap();
         assert!((stats.largest - 4.0).abs() < 1e-14);
         assert!((stats.effective_rank - 2.0_f64.powf(1.5)).abs() < 1e-12);
         assert!((stats.r99 - 3.0).abs() < 1e-14);
@@ -141,12 +141,12 @@ mod tests {
     #[test]
     fn a_matrix_of_equal_rows_has_rank_one() {
         let row = [0.1, 0.7, 0.2];
-        let stats = MatrixStats::of(&row.repeat(3), 3).unwrap();
+        let stats = MatrixStats::of(&row.repeat(3), [3; 2]).unwrap();
         assert!((stats.effective_rank - 1.0).abs() < 1e-6, "{}", stats.effective_rank);
         assert!((stats.r99 - 1.0).abs() < 1e-14);
-        let zero = MatrixStats::of(&[0.0; 9], 3).unwrap();
+        let zero = MatrixStats::of(&[0.0; 9], [3; 2]).unwrap();
         assert!(zero.effective_rank.abs() < 1e-14 && zero.r99.abs() < 1e-14);
-        assert!(MatrixStats::of(&[f64::NAN; 9], 3).is_none());
+        assert!(MatrixStats::of(&[f64::NAN; 9], [3; 2]).is_none());
     }
 
     #[test]

@@ -8,9 +8,12 @@
 //! learned. On the preset `lorenz` with three epochs on 20 series, `α` has 25.8 of 32 (at the start
 //! 25.9), `A` 3.3 (at the start 3.0).
 //!
+//! A lifted model is one map of the whole window; see `lifted.rs`.
+//!
 //! Source: the singular values are the evidence that Sanchis-Agudo et al. 2023, arXiv:2308.12874,
 //! give in their abstract for leaving softmax out; the procedure is ours.
 
+mod lifted;
 mod matrix;
 mod spectrum;
 mod text;
@@ -55,6 +58,8 @@ pub struct Inspection {
     pub dt: Option<f64>,
     /// Test windows over which softmax attention was averaged; 0 for easy attention.
     pub n_windows: usize,
+    /// The matrix whose eigenvalues are given: `α`, `α W_V`, or what a lifted model has instead.
+    pub eigenvalues_of: &'static str,
     /// All heads, layer by layer.
     pub heads: Vec<HeadInspection>,
     /// The strongest frequencies of the test series.
@@ -71,17 +76,18 @@ pub struct HeadInspection {
     /// Its matrices.
     pub matrices: Vec<Inspected>,
     /// `‖α‖₂ ‖W_V‖₂` with the head's own part of `W_V`: by so much the head can magnify any window,
-    /// before the residual is added. `None` for softmax attention.
+    /// before the residual is added; of a lifted model the sum over its heads. `None` for softmax
+    /// attention.
     pub gain_bound: Option<f64>,
-    /// Eigenvalues of the last of the matrices, one of each conjugate pair, largest first; empty
-    /// for softmax attention, whose matrices differ from window to window.
+    /// Eigenvalues of [`Inspection::eigenvalues_of`], one of each conjugate pair, largest first;
+    /// empty for softmax attention, whose matrices differ from window to window.
     pub eigenvalues: Vec<Eigenvalue>,
 }
 
 /// One matrix of a head.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Inspected {
-    /// What it is: `α`, `α W_V`, `S` or `A`.
+    /// What it is: `α`, `α W_V`, `S` or `A`; of a lifted model `α` of all heads, or `Σ α⊗W`.
     pub name: &'static str,
     /// As trained.
     pub trained: MatrixStats,
@@ -108,16 +114,8 @@ pub fn inspect(
     let config = folder.forecast_config()?;
     let device = Device::default();
     let (model, card) = model_file::load(&folder.model(), &device)?;
-    let Model::Forecaster(trained) = model.valid() else {
-        return Err(folder.error(
-            "it has no score matrices to inspect; give a run of a model with attention blocks",
-        ));
-    };
-    if trained.mechanisms().any(|m| matches!(m, Mechanism::Larnn(_))) {
-        return Err(folder.error(
-            "its mechanism is recurrent and keeps no score matrix; give a run of easy or softmax attention",
-        ));
-    }
+    let trained = model.valid();
+    check_attention(&folder, &trained)?;
     observer.phase("preparing data", None);
     let (test, dt) = match data {
         None => {
@@ -131,30 +129,73 @@ pub fn inspect(
         }
     };
     device.seed(config.seed);
-    let fresh = card.model.init(card.shape, &card.normalization.increment_std, &device)?;
-    let Model::Forecaster(fresh) = fresh.valid() else {
-        unreachable!("one configuration makes models of one kind")
-    };
+    let fresh = card.model.init(card.shape, &card.normalization.increment_std, &device)?.valid();
     observer.phase("singular values", None);
-    // A fresh model is in single precision, whatever the trained one was finished in.
-    let seen = [&trained, &fresh]
-        .map(|model| model.block_inputs(windows(&test, &device, Precision::of_module(model))));
-    let n_windows = seen[0].first().map_or(0, |x| x.dims()[0]);
     let step = dt.unwrap_or(1.0);
-    let heads = heads(&trained, &fresh, &seen, step)
-        .ok_or_else(|| folder.error("its parameters are not finite; train anew"))?;
-    let is_softmax = trained.mechanisms().any(|m| matches!(m, Mechanism::Softmax(_)));
+    let seen = match (&trained, &fresh) {
+        (Model::Forecaster(trained), Model::Forecaster(fresh)) => {
+            blocks(trained, fresh, &test, step)
+        }
+        (Model::Lifted(trained), Model::Lifted(fresh)) => lifted::seen(trained, fresh, step),
+        _ => unreachable!("one configuration makes models of one kind"),
+    };
+    let Seen { heads, eigenvalues_of, n_windows } =
+        seen.ok_or_else(|| folder.error("its parameters are not finite; train anew"))?;
     let inspection = Inspection {
         folder: folder.path().to_owned(),
         mechanism: registry::name_of(&card.model).to_owned(),
         window: card.shape.window,
         dt,
-        n_windows: if is_softmax { n_windows } else { 0 },
+        n_windows,
+        eigenvalues_of,
         heads,
         peaks: spectrum::peaks(&test, step),
     };
     folder.write("inspect.html", html::render_inspection(&inspection).as_bytes())?;
     Ok(inspection)
+}
+
+/// Refuses a model without score matrices.
+fn check_attention(folder: &RunFolder, model: &Model) -> Result<(), TrainError> {
+    match model {
+        Model::Lstm(_) => Err(folder.error(
+            "it has no score matrices to inspect, an LSTM carries a state instead; give a run of a \
+             model with attention",
+        )),
+        Model::Forecaster(model)
+            if model.mechanisms().any(|m| matches!(m, Mechanism::Larnn(_))) =>
+        {
+            Err(folder.error(
+                "its mechanism is recurrent and keeps no score matrix; give a run of easy or softmax \
+                 attention",
+            ))
+        }
+        Model::Forecaster(_) | Model::Lifted(_) => Ok(()),
+    }
+}
+
+/// What was found in a model.
+struct Seen {
+    heads: Vec<HeadInspection>,
+    eigenvalues_of: &'static str,
+    n_windows: usize,
+}
+
+/// The heads of all encoder blocks; `None` if a number is not finite.
+fn blocks(trained: &Forecaster, fresh: &Forecaster, test: &Part, dt: f64) -> Option<Seen> {
+    let device = Device::default();
+    // A fresh model is in single precision, whatever the trained one was finished in.
+    let inputs = [trained, fresh]
+        .map(|model| model.block_inputs(windows(test, &device, Precision::of_module(model))));
+    let n_windows = inputs[0].first().map_or(0, |x| x.dims()[0]);
+    let is_softmax = trained.mechanisms().any(|m| matches!(m, Mechanism::Softmax(_)));
+    let heads = heads(trained, fresh, &inputs, dt)?;
+    let last = heads.first().and_then(|head| head.matrices.last());
+    Some(Seen {
+        eigenvalues_of: last.map_or("", |matrix| matrix.name),
+        heads,
+        n_windows: if is_softmax { n_windows } else { 0 },
+    })
 }
 
 /// Windows spread evenly over the test part.
@@ -198,7 +239,7 @@ fn heads(
             };
             let stats = |samples: &[Vec<f64>]| {
                 let all: Option<Vec<_>> =
-                    samples.iter().map(|v| MatrixStats::of(v, size(v))).collect();
+                    samples.iter().map(|v| MatrixStats::of(v, [size(v); 2])).collect();
                 MatrixStats::mean(&all?)
             };
             let matrices: Option<Vec<Inspected>> = trained

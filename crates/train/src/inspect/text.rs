@@ -45,7 +45,11 @@ pub fn table(inspection: &Inspection) -> String {
     }
     let unit = if inspection.dt.is_some() { "unit of time" } else { "step" };
     if heads.iter().any(|head| !head.eigenvalues.is_empty()) {
-        let _ = writeln!(out, "\nlargest eigenvalues, |λ| at cycles per {unit}");
+        let _ = writeln!(
+            out,
+            "\nlargest eigenvalues of {}, |λ| at cycles per {unit}",
+            inspection.eigenvalues_of
+        );
         for head in heads {
             let named: Vec<String> = head
                 .eigenvalues

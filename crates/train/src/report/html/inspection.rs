@@ -84,16 +84,16 @@ fn planes(out: &mut Markup, inspection: &Inspection) {
     let turn = inspection.dt.unwrap_or(1.0);
     let rays: Vec<f64> = inspection.peaks.iter().map(|p| p.frequency * turn).collect();
     for (layer, heads) in layers(inspection) {
-        let name = heads.first().and_then(|head| head.matrices.last()).map_or("", |m| m.name);
         let points: Vec<Vec<(f64, f64)>> = heads
             .iter()
             .map(|head| head.eigenvalues.iter().map(|z| (z.re, z.im)).collect())
             .collect();
         let caption = format!(
-            "Layer {}: eigenvalues of {name}, upper half, every head in its colour, with the unit \
+            "Layer {}: eigenvalues of {}, upper half, every head in its colour, with the unit \
              circle. Rays turn at the strongest frequencies of the test series, {peaks} cycles per \
              {unit}.",
-            layer + 1
+            layer + 1,
+            inspection.eigenvalues_of
         );
         figure(out, Span::Half, &caption, |width| plot::eigenvalues(&points, &rays, width));
     }
