@@ -113,12 +113,37 @@ class Size:
         return f"p{self.window}d{self.d_model}h{self.n_heads}L{self.n_layers}f{self.d_ff}"
 
 
-#: Parameters and multiply-adds per sequence of one attention layer, by its name in our registry.
-#: A mechanism listed here and in `peers/models.py` can have rows.
+#: Sizes of the kinds of α that have one: band on either side, rank, functions.
+OFFSET, RANK, N_BASIS = 4, 4, 8
+
+
+def scores(entries, products):
+    """Form right with `entries(p)` numbers and `products(p, d, h)` multiply-adds of α."""
+    return lambda p, d, h: (h * entries(p) + d * d, p * d * d + products(p, d, h))
+
+
+def table(entries):
+    """α whose free entries are multiplied one by one."""
+    return scores(entries, lambda p, d, h: entries(p) * d)
+
+
+#: Parameters and multiply-adds per sequence of one attention layer. A mechanism listed here, in
+#: `peers/models.py` and by its name in our registry or in `peer.rs` can have rows.
 ATTENTION = {
     "easy": lambda p, d, h: (h * p * p + d * d, p * d * d + p * p * d),
     "easy-left": lambda p, d, h: (h * p * p + p * p, 2 * p * p * d),
     "softmax": lambda p, d, h: (4 * (d * d + d), 4 * p * d * d + 2 * p * p * d),
+}
+ROLLED_OUT = [*ATTENTION, "lstm"]
+ATTENTION |= {
+    "easy-diagonal": table(lambda p: p),
+    "easy-banded": table(lambda p: p + 2 * sum(p - j for j in range(1, OFFSET + 1))),
+    "easy-causal": table(lambda p: p * (p + 1) // 2),
+    "easy-toeplitz": scores(lambda p: 2 * p - 1, lambda p, d, h: p * p * d),
+    "easy-low-rank": scores(lambda p: 2 * p * RANK, lambda p, d, h: 2 * p * RANK * d),
+    "easy-basis": scores(
+        lambda p: N_BASIS**2, lambda p, d, h: 2 * p * N_BASIS * d + h * p * N_BASIS**2
+    ),
 }
 
 
@@ -188,7 +213,7 @@ ROWS = [
     Forecaster("easy", RELEASED, 256),
     *(Forecaster(model, SMALL, 128) for model in [*ATTENTION, "lstm"]),
     *(Forecaster(model, SMALL, 256, "infer") for model in [*ATTENTION, "lstm"]),
-    *(Forecaster(model, SMALL, 1, "rollout") for model in [*ATTENTION, "lstm"]),
+    *(Forecaster(model, SMALL, 1, "rollout") for model in ROLLED_OUT),
     Lstm(batch=256, time=128, d_in=9, d_hidden=64),
 ]
 

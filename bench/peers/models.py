@@ -22,6 +22,8 @@ import torch.nn.functional as F
 from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from harness import rows
+
 
 class EncoderLayer(nn.Module):
     """y = LN(x + attention(x)); z = LN(y + W2 gelu(W1 y + b1) + b2), with biases everywhere."""
@@ -112,8 +114,116 @@ class Softmax(nn.Module):
         return self.out(mixed.reshape(x.shape))
 
 
+class EasyRight(nn.Module):
+    """Form right; a subclass makes `scores` out of fewer numbers, or mixes itself."""
+
+    def __init__(self, window, d_model, n_heads, layout):
+        super().__init__()
+        self.mix = MIXES[layout]
+        self.window, self.n_heads = window, n_heads
+        self.time_major = layout == "time-major"
+        self.stored = nn.Parameter(torch.empty(n_heads, *self.shape()).uniform_(-0.1, 0.1))
+        self.value = nn.Parameter(torch.empty(d_model, d_model))
+        nn.init.xavier_uniform_(self.value)
+
+    def forward(self, x):
+        return self.mixed(x @ self.value)
+
+    def mixed(self, v):
+        return self.mix(self.scores(), v)
+
+
+class Diagonal(EasyRight):
+    """One factor per step and head."""
+
+    def shape(self):
+        return (self.window,)
+
+    def mixed(self, v):
+        factors = self.stored.t().unsqueeze(-1)
+        factors = factors.unsqueeze(1 if self.time_major else 0)
+        return (v.view(*v.shape[:2], self.n_heads, -1) * factors).reshape(v.shape)
+
+
+class Table(EasyRight):
+    """α with free entries where `free` is true, put in their places in every step."""
+
+    def shape(self):
+        lag = torch.arange(self.window).unsqueeze(1) - torch.arange(self.window)
+        places = self.free(lag).flatten().nonzero().flatten()
+        self.register_buffer("places", places)
+        return (len(places),)
+
+    def scores(self):
+        p = self.window
+        alpha = self.stored.new_zeros(self.n_heads, p * p)
+        return alpha.index_copy(1, self.places, self.stored).view(-1, p, p)
+
+
+class Banded(Table):
+    """Up to `OFFSET` steps away."""
+
+    def free(self, lag):
+        return lag.abs() <= rows.OFFSET
+
+
+class Causal(Table):
+    """The present and the past."""
+
+    def free(self, lag):
+        return lag >= 0
+
+
+class Toeplitz(EasyRight):
+    """α[r, c] = κ[r − c], as overlapping pieces of κ."""
+
+    def shape(self):
+        return (2 * self.window - 1,)
+
+    def scores(self):
+        # The kernel runs from the lag −(p − 1) up; a row is a piece of it read backwards.
+        return self.stored.flip(1).unfold(1, self.window, 1).flip(1)
+
+
+class LowRank(EasyRight):
+    """α = U Vᵀ, never multiplied out."""
+
+    def shape(self):
+        return (2 * self.window, rows.RANK)
+
+    def mixed(self, v):
+        left, right = self.stored.split(self.window, dim=1)
+        return self.mix(left, self.mix(right.transpose(1, 2), v))
+
+
+class Basis(EasyRight):
+    """α = Φ C Φᵀ / p with cosines Φ, which all heads share on the right."""
+
+    def shape(self):
+        n, p = rows.N_BASIS, self.window
+        at = (torch.arange(p) + 0.5) / p
+        functions = math.sqrt(2) * torch.cos(math.pi * at.unsqueeze(1) * torch.arange(n))
+        functions[:, 0] = 1.0
+        self.register_buffer("functions", functions)
+        return (n, n)
+
+    def mixed(self, v):
+        left = self.functions @ self.stored / self.window
+        return self.mix(left, self.mix(self.functions.t().unsqueeze(0), v))
+
+
 #: By their names in `harness/rows.py`; each is made of `window, d_model, n_heads, layout`.
-ATTENTION = {"easy": Easy, "easy-left": EasyLeft, "softmax": Softmax}
+ATTENTION = {
+    "easy": Easy,
+    "easy-left": EasyLeft,
+    "softmax": Softmax,
+    "easy-diagonal": Diagonal,
+    "easy-banded": Banded,
+    "easy-causal": Causal,
+    "easy-toeplitz": Toeplitz,
+    "easy-low-rank": LowRank,
+    "easy-basis": Basis,
+}
 
 
 class ForecasterLayer(nn.Module):
@@ -136,23 +246,23 @@ def mix_einsum(alpha, v):
     """[batch, time, d_model]: per head one product of [p, p] with [p, batch · d_head]."""
     batch, time, d_model = v.shape
     v = v.view(batch, time, alpha.shape[0], -1)
-    return torch.einsum("hqk,bkhe->bqhe", alpha, v).reshape(batch, time, d_model)
+    return torch.einsum("hqk,bkhe->bqhe", alpha, v).reshape(batch, alpha.shape[1], d_model)
 
 
 def mix_expanded(alpha, v):
     """[batch, time, d_model]: one small product per sample and head, α repeated over the batch."""
     batch, time, d_model = v.shape
     v = v.view(batch, time, alpha.shape[0], -1).transpose(1, 2)
-    return (alpha @ v).transpose(1, 2).reshape(batch, time, d_model)
+    return (alpha @ v).transpose(1, 2).reshape(batch, alpha.shape[1], d_model)
 
 
 def mix_time_major(alpha, v):
     """[time, batch, d_model]: one product of [p, p] with [p, batch · d_head] per head."""
     time, batch, d_model = v.shape
-    n_heads = alpha.shape[0]
+    n_heads, time_out, _ = alpha.shape
     v = v.view(time, batch, n_heads, -1).permute(2, 0, 1, 3).reshape(n_heads, time, -1)
-    mixed = torch.bmm(alpha, v).view(n_heads, time, batch, -1)
-    return mixed.permute(1, 2, 0, 3).reshape(time, batch, d_model)
+    mixed = torch.bmm(alpha, v).view(n_heads, time_out, batch, -1)
+    return mixed.permute(1, 2, 0, 3).reshape(time_out, batch, d_model)
 
 
 MIXES = {"einsum": mix_einsum, "expand": mix_expanded, "time-major": mix_time_major}

@@ -17,7 +17,7 @@ use regard_kernels::pointwise::{Activation, mean_squared_error};
 use regard_kernels::recurrent::lstm::lstm;
 use regard_kernels::softmax;
 use regard_nn::layer::{Encoder, EncoderConfig};
-use regard_nn::mechanism::{MechanismConfig, SoftmaxConfig, TimeMatrix};
+use regard_nn::mechanism::{Basis, EasyConfig, MechanismConfig, SoftmaxConfig, TimeMatrix};
 use regard_nn::model::{ForecastShape, ForecasterConfig, Model, ModelConfig, Readout};
 use regard_train::optimizer::{AdamConfig, Optimizer};
 use regard_train::registry;
@@ -264,7 +264,7 @@ struct Sizes {
 }
 
 impl Sizes {
-    /// `model` is a name of [`registry::MODELS`]; an LSTM is the one the registry puts beside an
+    /// `model` is a name of [`registry::MODELS`] or of [`alpha`]; an LSTM is the one the registry puts beside an
     /// encoder of these sizes: twice as wide, as many layers.
     fn new(model: &str, size: &str) -> Option<Self> {
         let (size, batch) = size.rsplit_once('b')?;
@@ -281,7 +281,11 @@ impl Sizes {
             time_maps: TimeMatrix::default(),
             mechanism: MechanismConfig::Softmax(SoftmaxConfig { n_heads, causal: false }),
         });
-        let config = registry::model(model, &like).ok()?;
+        let mut config = registry::model(alpha(model).map_or(model, |_| "easy"), &like).ok()?;
+        if let (Some(alpha), ModelConfig::Forecaster(config)) = (alpha(model), &mut config) {
+            let easy = EasyConfig { alpha, ..EasyConfig::new(n_heads) };
+            config.mechanism = MechanismConfig::Easy(easy);
+        }
         let shape = ForecastShape { window, horizon: 1, channels };
         Some(Self { config, shape, batch: batch.parse().ok()? })
     }
@@ -294,6 +298,19 @@ impl Sizes {
     fn input(&self, device: &Device) -> Tensor<3> {
         normal([self.batch, self.shape.window, self.shape.channels], 1, device)
     }
+}
+
+/// Kinds of `α` other than dense, form right, by the names of their rows.
+fn alpha(model: &str) -> Option<TimeMatrix> {
+    Some(match model {
+        "easy-diagonal" => TimeMatrix::Diagonal {},
+        "easy-banded" => TimeMatrix::Banded { offset: 4 },
+        "easy-causal" => TimeMatrix::Causal {},
+        "easy-toeplitz" => TimeMatrix::Toeplitz { causal: false },
+        "easy-low-rank" => TimeMatrix::LowRank { rank: 4 },
+        "easy-basis" => TimeMatrix::Basis { n_basis: 8, basis: Basis::Cosine },
+        _ => return None,
+    })
 }
 
 /// A whole training step of a forecaster.
