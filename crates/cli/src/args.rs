@@ -13,6 +13,7 @@ use crate::commands::predict::PredictArgs;
 use crate::commands::presets::PresetsCommand;
 use crate::commands::reproduce::ReproduceArgs;
 use crate::commands::runs::RunsCommand;
+use crate::commands::stream::StreamArgs;
 use crate::commands::train::TrainArgs;
 
 const EXAMPLES: &str = "\
@@ -50,6 +51,7 @@ pub(crate) enum Command {
     Train(TrainArgs),
     Predict(PredictArgs),
     Classify(ClassifyArgs),
+    Stream(StreamArgs),
     Evaluate(EvaluateArgs),
     Compare(CompareArgs),
     Reproduce(ReproduceArgs),

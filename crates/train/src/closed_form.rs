@@ -501,7 +501,7 @@ mod tests {
              test = {{ n_series = 1, n_steps = 300 }}\n[split]\nby = \"time\"\ntrain = 0.8\nvalidation = 0.2\n\
              [baselines]\nesn.nodes = 20\nesn.ridge = 1e-6\n[task]\nwindow = 6\n{LINEAR}"
         );
-        let config = RunConfig::parse("test", &text, &[]).unwrap();
+        let config = crate::RunConfig::parse("test", &text, &[]).unwrap();
         let options = |name: &str| crate::TrainOptions {
             name: name.to_owned(),
             out: Some(folder.path().join(name)),

@@ -417,7 +417,7 @@ mod tests {
             let zero = |array: &Array| array.values.iter().all(|&g| g == 0.0);
             let gradients = gradients(&read, &grads);
             let untrained = gradients.iter().filter(|(key, _)| key.contains(name));
-            assert!(untrained.map(|(_, array)| zero(array)).all(|zero| zero));
+            assert!(untrained.all(|(_, array)| zero(array)));
         }
     }
 }

@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 
 use super::{
     classify, compare, completions, data, evaluate, inspect, man, predict, presets, reproduce,
-    runs, train,
+    runs, stream, train,
 };
 use crate::args::{Cli, Command};
 use crate::verdict::Verdict;
@@ -22,6 +22,7 @@ pub(crate) fn run(cli: Cli, out: &mut impl Write) -> Result<Verdict> {
         Command::Train(args) => train::run(&args, out),
         Command::Predict(args) => predict::run(&args, out).map(done),
         Command::Classify(args) => classify::run(&args, out).map(done),
+        Command::Stream(args) => stream::run(&args, out).map(done),
         Command::Evaluate(args) => evaluate::run(&args, out),
         Command::Compare(args) => compare::run(&args, out),
         Command::Reproduce(args) => reproduce::run(&args, out).map(done),

@@ -11,6 +11,7 @@ pub(crate) mod predict;
 pub(crate) mod presets;
 pub(crate) mod reproduce;
 pub(crate) mod runs;
+pub(crate) mod stream;
 pub(crate) mod train;
 
 mod dispatch;

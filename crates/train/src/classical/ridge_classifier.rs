@@ -203,7 +203,7 @@ mod tests {
             }
             (values, label)
         };
-        (0..n).map(|i| one(i)).collect()
+        (0..n).map(one).collect()
     }
 
     fn borrowed(part: &[(Vec<f64>, usize)]) -> Vec<Labelled<'_>> {

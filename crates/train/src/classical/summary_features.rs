@@ -129,7 +129,7 @@ mod tests {
             let strongest = (0..N_BANDS).max_by(|&a, &b| bands[a].total_cmp(&bands[b]));
             assert_eq!(strongest, Some(expected), "{f}: {bands:?}");
         }
-        assert_eq!(bands(&[1.0; 64], Some(&fourier)), [0.0; N_BANDS]);
+        assert!(bands(&[1.0; 64], Some(&fourier)).iter().all(|x| x.abs() < f64::MIN_POSITIVE));
     }
 
     #[test]

@@ -10,6 +10,7 @@ mod data;
 mod objective;
 mod predict;
 mod run;
+mod stream;
 
 pub use config::{
     ClassWeights, ClassifyBaselines, ClassifyConfig, ClassifyFit, ClassifyKind, ClassifyTask,
@@ -17,3 +18,4 @@ pub use config::{
 };
 pub use predict::{Classified, classify};
 pub(crate) use run::evaluate;
+pub use stream::ClassStream;

@@ -10,6 +10,7 @@ use super::{html, text};
 /// The report of a run, by its task.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(untagged)]
+#[expect(clippy::large_enum_variant, reason = "one per run; a box would buy nothing")]
 pub enum RunReport {
     /// Of a run that forecasts.
     Forecast(Report),
