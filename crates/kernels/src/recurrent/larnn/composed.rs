@@ -6,6 +6,7 @@ use burn::tensor::{Tensor, TensorData};
 use super::LarnnOutput;
 use super::dropout::Place;
 use super::moments::StepMoments;
+use super::op::n_cells;
 use super::setting::{
     EPS, KeyValue, LarnnSetting, LarnnState, LarnnWeights, Norm, Site, check, position_table,
 };
@@ -26,7 +27,7 @@ pub fn composed(
     let [batch, time, _] = x.dims();
     let [_, d_hidden] = check(&x, weights, start.as_ref(), setting);
     let start = start.unwrap_or_else(|| LarnnState::zero(batch, d_hidden, &x));
-    let n_cells = super::n_cells(start.cells.dims()[1], time, setting.window);
+    let n_cells = n_cells(start.cells.dims()[1], time, setting.window);
     let mut state = start;
     let mut scan = Scan::new(weights, setting);
     let mut rows = Vec::with_capacity(time);

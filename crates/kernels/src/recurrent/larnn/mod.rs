@@ -20,20 +20,29 @@
 //! `(d_in + 2d) 4d + (d_in + d) d + 2 d (d + n_position) window + d²` multiply-adds for the products
 //! and `2 window d` for the attention, where every step projects its window anew.
 
+mod backward;
 mod composed;
 mod dropout;
+mod forward;
+mod fused;
+mod lanes;
 mod moments;
 mod op;
+mod plan;
+mod products;
 pub mod reference;
 mod setting;
+mod statistics;
+mod team;
 
 pub use composed::composed;
 pub use dropout::{Dropout, DropoutMasks, HashedDropout};
 pub use moments::{Moments, RunningUpdate, StepMoments};
-pub(crate) use op::n_cells;
 pub use op::{LarnnOutput, larnn};
 pub use setting::{
     KeyValue, LarnnSetting, LarnnState, LarnnWeights, Norm, n_position, position_table,
 };
 #[cfg(test)]
 mod golden_tests;
+#[cfg(test)]
+mod tests;

@@ -19,6 +19,11 @@ pub(super) enum Site {
     Value,
 }
 
+impl Site {
+    pub(super) const ALL: [Self; 5] =
+        [Self::Cell, Self::Hidden, Self::Attention, Self::Key, Self::Value];
+}
+
 /// Everything about a cell that is not trained.
 #[derive(Clone, Debug)]
 pub struct LarnnSetting {
