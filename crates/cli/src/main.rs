@@ -6,6 +6,7 @@
 mod allocator;
 mod args;
 mod commands;
+mod fetch;
 mod interrupt;
 mod message;
 mod progress;

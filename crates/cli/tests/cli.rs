@@ -89,6 +89,8 @@ fn help_of_every_command() {
         "data make shear-flow",
         "data make reactor",
         "data make sinusoids",
+        "data fetch",
+        "data fetch uci-har",
         "completions",
         "man",
     ];

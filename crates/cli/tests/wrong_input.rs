@@ -518,3 +518,17 @@ fn inspecting_something_else_than_a_run_with_attention() {
     );
     assert!(!sandbox.path("lstm/inspect.html").exists());
 }
+
+#[test]
+fn data_that_cannot_be_fetched() {
+    let sandbox = Sandbox::new();
+    let finished = sandbox.regard("data fetch uci-har --out har --from no-such.zip");
+    assert_eq!((finished.code, finished.stdout.as_str()), (Some(2), ""));
+    assert!(finished.stderr.starts_with("error: cannot read no-such.zip: "), "{}", finished.stderr);
+    // Port 1 of this machine: nobody listens there.
+    let finished = sandbox.regard("data fetch uci-har --out har --from http://127.0.0.1:1/a.zip");
+    assert_eq!((finished.code, finished.stdout.as_str()), (Some(2), ""));
+    let start = "error: cannot reach http://127.0.0.1:1/a.zip; give another address, or a file, \
+                 with --from: ";
+    assert!(finished.stderr.starts_with(start), "{}", finished.stderr);
+}

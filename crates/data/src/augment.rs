@@ -10,8 +10,8 @@
 //! in this order; `ξ` are independent standard normal numbers, `g` is a random smooth function of
 //! root mean square 1 on average, `R` a rotation about a random axis.
 //!
-//! Source: the changes of Um et al. 2017, §3.2, arXiv:1706.00527. Differs: the warp is the
-//! exponential of a cosine series, so that time never runs back.
+//! Kinds of change as in Um et al. 2017, arXiv:1706.00527. The formulas are ours: the speed of the
+//! warp is the exponential of a cosine series, so that time never runs back.
 //! Cost: O(steps · channels) per series.
 
 use std::f64::consts::PI;

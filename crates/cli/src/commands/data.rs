@@ -10,11 +10,26 @@ use regard_data::simulate::{
     Simulation, Sinusoids, System, VanDerPol,
 };
 
-/// Shown by `regard data --help` and `regard data make --help`.
+use crate::fetch::{ADDRESS, UciHar};
+
+/// Shown by `regard data --help`.
 pub(crate) const EXAMPLES: &str = "\
 Examples:
   regard data make lorenz --out lorenz.csv
+  regard data make shear-flow --out shear.npz --series 100 --steps 4000
+  regard data fetch uci-har --out uci-har";
+
+const MAKE_EXAMPLES: &str = "\
+Examples:
+  regard data make lorenz --out lorenz.csv
   regard data make shear-flow --out shear.npz --series 100 --steps 4000";
+
+const UCI_HAR_EXAMPLES: &str = "\
+Examples:
+  regard data fetch uci-har
+  regard data fetch uci-har --out data --from archive.zip
+
+Publications cite Anguita et al. 2013; the notes in the folder state the terms.";
 
 const LORENZ_EXAMPLES: &str = "\
 Examples:
@@ -73,12 +88,36 @@ Examples:
 
 Formats by extension: .csv .tsv .parquet .npz .npy.";
 
-/// Make files to train on or to forecast from.
+/// Make or fetch files to train on or to forecast from.
 #[derive(Debug, Subcommand)]
 pub(crate) enum DataCommand {
     /// Simulate a known system and write its trajectories to a file.
-    #[command(subcommand, after_help = EXAMPLES)]
+    #[command(subcommand, after_help = MAKE_EXAMPLES)]
     Make(MakeCommand),
+    /// Download a data set of others from its official address, and check it.
+    #[command(subcommand)]
+    Fetch(FetchCommand),
+}
+
+/// One variant per data set.
+#[derive(Debug, Subcommand)]
+pub(crate) enum FetchCommand {
+    UciHar(UciHarArgs),
+}
+
+/// Fetch UCI HAR: smartphone signals of thirty people and six activities.
+#[derive(Args, Debug)]
+#[command(after_help = UCI_HAR_EXAMPLES)]
+pub(crate) struct UciHarArgs {
+    /// Folder that gets the folder "UCI HAR Dataset".
+    #[arg(long, value_name = "DIR", default_value = "uci-har")]
+    out: PathBuf,
+    /// Another address, or a file, of the archive; that of the UCI repository by default.
+    #[arg(long, value_name = "URL|FILE", default_value = ADDRESS, hide_default_value = true)]
+    from: String,
+    /// SHA-256 that the archive must have.
+    #[arg(long, value_name = "HEX")]
+    sha256: Option<String>,
 }
 
 /// One variant per simulated system.
@@ -271,9 +310,21 @@ fn with_defaults<S: System>(arg: Arg) -> Arg {
     arg.help(format!("{help} [default: {default}]"))
 }
 
-/// Simulates, writes the file and says what is in it.
+/// Simulates or fetches, and says what was written.
 pub(crate) fn run(command: &DataCommand, out: &mut impl Write) -> Result<()> {
-    let DataCommand::Make(command) = command;
+    match command {
+        DataCommand::Make(command) => simulate(command, out),
+        DataCommand::Fetch(FetchCommand::UciHar(args)) => {
+            let UciHarArgs { out: folder, from, sha256 } = args;
+            let data = UciHar { from, sha256: sha256.as_deref(), out: folder };
+            let description = data.fetch()?;
+            writeln!(out, "{}: {description}", folder.display())?;
+            Ok(())
+        }
+    }
+}
+
+fn simulate(command: &MakeCommand, out: &mut impl Write) -> Result<()> {
     match command {
         MakeCommand::Lorenz(args) => {
             let LorenzArgs { ref sampling, sigma, rho, beta } = *args;
