@@ -416,7 +416,7 @@ mod tests {
             let grads = read.forward(x.clone(), None).sum().backward();
             let zero = |array: &Array| array.values.iter().all(|&g| g == 0.0);
             let gradients = gradients(&read, &grads);
-            let untrained = gradients.iter().filter(|(key, _)| key.contains(name));
+            let mut untrained = gradients.iter().filter(|(key, _)| key.contains(name));
             assert!(untrained.all(|(_, array)| zero(array)));
         }
     }

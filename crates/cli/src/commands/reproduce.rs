@@ -18,8 +18,9 @@ Examples:
   regard reproduce easy-attention --quick        a few minutes, one seed
   regard reproduce easy-attention                all seeds and budgets
   regard reproduce easy-attention --out results  a stopped study goes on where its folder is given
+  regard reproduce larnn --data DIR              on data that are not simulated
 
-Studies: easy-attention.";
+Studies: easy-attention, larnn (UCI HAR; `regard data fetch uci-har` gets it).";
 
 /// Run the experiments of a paper again and judge its claims.
 #[derive(Args, Debug)]
@@ -35,6 +36,9 @@ pub(crate) struct ReproduceArgs {
     #[arg(long, value_name = "N", default_value_t = 3, conflicts_with = "quick")]
     #[arg(value_parser = clap::value_parser!(u64).range(1..))]
     seeds: u64,
+    /// File or folder of the data, for a study that does not simulate its own.
+    #[arg(long, value_name = "PATH")]
+    data: Option<PathBuf>,
     /// Folder of results and runs; runs/STUDY by default. Runs that it already holds are taken as they
     /// are, or continued.
     #[arg(long, value_name = "DIR")]
@@ -51,9 +55,10 @@ pub(crate) fn run(args: &ReproduceArgs, out: &mut impl Write) -> Result<()> {
     let folder = args
         .out
         .clone()
-        .unwrap_or_else(|| Path::new(RUNS_ROOT).join(format!("{}{suffix}", study.name)));
+        .unwrap_or_else(|| Path::new(RUNS_ROOT).join(format!("{}{suffix}", study.name())));
     let options = ReproduceOptions {
         out: folder.clone(),
+        data: args.data.clone(),
         quick: args.quick,
         seeds: args.seeds,
         command: command_line(),

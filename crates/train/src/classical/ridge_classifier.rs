@@ -192,7 +192,7 @@ mod tests {
     /// Noise whose second channel is smooth in class 1 and twice as large in class 2.
     fn series(n: usize, seed: u64) -> Vec<(Vec<f64>, usize)> {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
-        let mut one = |i: usize| {
+        let one = |i: usize| {
             let (label, time) = (i % 3, 60 + i % 5);
             let mut last = 0.0;
             let mut values = Vec::new();

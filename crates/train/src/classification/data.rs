@@ -71,6 +71,7 @@ impl Classification {
         let description = data.description.clone();
         let LabelledSplit { train, validation, test } = config.split.split(data)?;
         let channels = train.set.channels();
+        config.augment.check(channels)?;
         let fitted = Normalization::fit(&train.set);
         let std = fitted.std.clone();
         let normalization = if config.data.normalize {

@@ -6,7 +6,8 @@
 use crate::inspect::inspect;
 use crate::observer::Silent;
 
-use super::{Claim, Experiment, Results, Row, RowResult, Study};
+use super::Claim;
+use super::forecast::{Experiment, ForecastStudy, Results, Row, RowResult};
 
 const EASY: Row = Row { label: "easy", preset: None, model: Some("easy"), seeded: true };
 const SOFTMAX: Row = Row { label: "softmax", preset: None, model: Some("softmax"), seeded: true };
@@ -16,7 +17,7 @@ const fn closed(preset: &'static str) -> Row {
     Row { label: "lifted", preset: Some(preset), model: None, seeded: false }
 }
 
-pub(super) const STUDY: Study = Study {
+pub(super) const STUDY: ForecastStudy = ForecastStudy {
     name: "easy-attention",
     title: "Easy attention",
     preface: "\

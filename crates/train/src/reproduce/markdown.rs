@@ -2,9 +2,9 @@
 
 use std::fmt::Write;
 
-use super::{Results, RowResult, Study, THRESHOLD, median};
+use super::{ForecastStudy, Results, RowResult, THRESHOLD, median};
 
-pub(super) fn page(study: &Study, results: &Results) -> String {
+pub(super) fn page(study: &ForecastStudy, results: &Results) -> String {
     let mut out = format!("# {}\n\n{}\n\n", study.title, study.preface);
     let minutes = results.seconds / 60.0;
     let form = if results.quick { "quick form: one seed, small budgets; " } else { "" };

@@ -1,62 +1,44 @@
 //! A paper's experiments, run again: every method, several seeds, and a verdict per claim.
 //!
-//! A [`Study`] is a list of experiments and of claims. An experiment is a preset with some rows, a row a
-//! model trained with one or more seeds. Runs that a folder already holds are taken as they are, so
-//! that a study that was stopped goes on.
+//! A study is a list of rows and of claims; a row is a model trained with one or more seeds. Runs that a
+//! folder already holds are taken as they are, so that a study that was stopped goes on.
 
+mod classify;
+mod classify_markdown;
 mod easy_attention;
+mod forecast;
+mod larnn;
 mod markdown;
 
-use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::path::PathBuf;
 
 use serde::Serialize;
 
-use crate::compare::train_or_take;
+pub use classify::{ClassifyResults, ClassifyStudy, SeedRow};
+pub(crate) use forecast::THRESHOLD;
+pub use forecast::{ExperimentResult, ForecastStudy, Results, RowResult};
+
 use crate::error::TrainError;
 use crate::observer::Observer;
 use crate::report::file::write_atomically;
-use crate::report::{Report, ScoreRow};
-use crate::run::TrainOptions;
-use crate::run_config::RunConfig;
 
-/// Threshold of the valid prediction times in tables and verdicts.
-pub(crate) const THRESHOLD: f64 = 0.5;
-
-/// A paper's experiments as we can run them.
-#[derive(Debug)]
-pub struct Study {
-    /// Name on the command line.
-    pub name: &'static str,
-    /// Heading of the results.
-    pub title: &'static str,
-    /// What can and what cannot be compared with the paper.
-    pub preface: &'static str,
-    experiments: &'static [Experiment],
-    claims: fn(&Results) -> Vec<Claim>,
+/// A paper's experiments as we can run them, by their task.
+#[derive(Debug, Clone, Copy)]
+pub enum Study {
+    /// Forecasts.
+    Forecast(&'static ForecastStudy),
+    /// Classes.
+    Classify(&'static ClassifyStudy),
 }
 
-/// One system or signal.
-#[derive(Debug)]
-struct Experiment {
-    name: &'static str,
-    title: &'static str,
-    preset: &'static str,
-    /// Changes for the quick form, beside a single seed.
-    quick: &'static [&'static str],
-    rows: &'static [Row],
-}
-
-/// One model of an experiment.
-#[derive(Debug)]
-struct Row {
-    label: &'static str,
-    /// A preset of its own; that of the experiment by default.
-    preset: Option<&'static str>,
-    /// A model by name in place of the preset's.
-    model: Option<&'static str>,
-    /// Whether seeds change anything.
-    seeded: bool,
+/// What came out of a study.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+pub enum StudyResults {
+    /// Forecasts.
+    Forecast(Results),
+    /// Classes.
+    Classify(ClassifyResults),
 }
 
 /// How to run a study.
@@ -64,6 +46,8 @@ struct Row {
 pub struct ReproduceOptions {
     /// Folder of the results and runs.
     pub out: PathBuf,
+    /// File or folder of the data, for a study that does not simulate its own.
+    pub data: Option<PathBuf>,
     /// One seed and small budgets.
     pub quick: bool,
     /// Seeds of every row that has any.
@@ -72,57 +56,6 @@ pub struct ReproduceOptions {
     pub command: String,
     /// What was run, for example the commit.
     pub version: String,
-}
-
-/// What came out.
-#[derive(Debug, Serialize)]
-pub struct Results {
-    /// Name of the study.
-    pub study: String,
-    /// Command that made it.
-    pub command: String,
-    /// Version of the program.
-    pub version: String,
-    /// Device, in words.
-    pub device: String,
-    /// Whether small budgets were used.
-    pub quick: bool,
-    /// Time of everything, in seconds; runs taken from an earlier call not counted.
-    pub seconds: f64,
-    /// One entry per system.
-    pub experiments: Vec<ExperimentResult>,
-    /// One entry per claim of the paper.
-    pub claims: Vec<Claim>,
-}
-
-/// What came out of one experiment.
-#[derive(Debug, Serialize)]
-pub struct ExperimentResult {
-    /// Name, also of its folder.
-    pub name: String,
-    /// Heading.
-    pub title: String,
-    /// Trained rows, then baselines.
-    pub rows: Vec<RowResult>,
-}
-
-/// A method with all its seeds.
-#[derive(Debug, Serialize)]
-pub struct RowResult {
-    /// Name of the method.
-    pub label: String,
-    /// Whether it is one of the baselines without gradients.
-    pub is_baseline: bool,
-    /// One score per seed.
-    pub scores: Vec<ScoreRow>,
-    /// Validation loss per seed; empty for a baseline.
-    pub validation: Vec<Option<f64>>,
-    /// Seconds of training per seed; empty for a baseline.
-    pub seconds: Vec<f64>,
-    /// Unit of the valid prediction times.
-    pub unit: String,
-    /// Folders of the runs; empty for a baseline.
-    pub runs: Vec<PathBuf>,
 }
 
 /// A claim of the paper and what we found.
@@ -138,19 +71,30 @@ pub struct Claim {
 
 /// All studies.
 #[must_use]
-pub fn studies() -> &'static [&'static Study] {
-    &[&easy_attention::STUDY]
+pub fn studies() -> &'static [Study] {
+    &[Study::Forecast(&easy_attention::STUDY), Study::Classify(&larnn::STUDY)]
 }
 
 /// The study of this name.
 ///
 /// # Errors
 /// [`TrainError::UnknownStudy`], with the nearest name.
-pub fn find(name: &str) -> Result<&'static Study, TrainError> {
-    studies().iter().copied().find(|s| s.name == name).ok_or_else(|| TrainError::UnknownStudy {
+pub fn find(name: &str) -> Result<Study, TrainError> {
+    studies().iter().copied().find(|s| s.name() == name).ok_or_else(|| TrainError::UnknownStudy {
         name: name.to_owned(),
-        known: studies().iter().map(|s| s.name.to_owned()).collect(),
+        known: studies().iter().map(|s| s.name().to_owned()).collect(),
     })
+}
+
+impl Study {
+    /// Name on the command line.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Forecast(study) => study.name,
+            Self::Classify(study) => study.name,
+        }
+    }
 }
 
 /// Runs a study; writes `README.md` and `results.json` to its folder, and a folder per run below.
@@ -161,156 +105,28 @@ pub fn find(name: &str) -> Result<&'static Study, TrainError> {
 /// # Panics
 /// Never: results have a JSON form.
 pub fn reproduce(
-    study: &Study,
+    study: Study,
     options: &ReproduceOptions,
     observer: &mut dyn Observer,
-) -> Result<Results, TrainError> {
-    let start = Instant::now();
-    let mut experiments = Vec::new();
-    for experiment in study.experiments {
-        experiments.push(experiment.run(options, observer)?);
-    }
-    let device = format!("CPU, {} threads", rayon::current_num_threads());
-    let mut results = Results {
-        study: study.name.to_owned(),
-        command: options.command.clone(),
-        version: options.version.clone(),
-        device,
-        quick: options.quick,
-        seconds: start.elapsed().as_secs_f64(),
-        experiments,
-        claims: Vec::new(),
+) -> Result<StudyResults, TrainError> {
+    let (results, page) = match study {
+        Study::Forecast(study) => {
+            let results = forecast::run(study, options, observer)?;
+            let page = markdown::page(study, &results);
+            (StudyResults::Forecast(results), page)
+        }
+        Study::Classify(study) => {
+            let results = classify::run(study, options, observer)?;
+            let page = classify_markdown::page(study, &results);
+            (StudyResults::Classify(results), page)
+        }
     };
-    results.claims = (study.claims)(&results);
     let json = serde_json::to_string_pretty(&results).expect("results have a JSON form");
-    for (file, text) in [("README.md", markdown::page(study, &results)), ("results.json", json)] {
+    for (file, text) in [("README.md", page), ("results.json", json)] {
         let file = options.out.join(file);
         write_atomically(&file, text.as_bytes()).map_err(TrainError::io("write", &file))?;
     }
     Ok(results)
-}
-
-impl Experiment {
-    fn run(
-        &self,
-        options: &ReproduceOptions,
-        observer: &mut dyn Observer,
-    ) -> Result<ExperimentResult, TrainError> {
-        let mut rows = Vec::new();
-        let mut baselines: Vec<RowResult> = Vec::new();
-        for row in self.rows {
-            let seeds = if row.seeded && !options.quick { options.seeds } else { 1 };
-            let mut result = RowResult {
-                label: row.label.to_owned(),
-                is_baseline: false,
-                scores: Vec::new(),
-                validation: Vec::new(),
-                seconds: Vec::new(),
-                unit: String::new(),
-                runs: Vec::new(),
-            };
-            for seed in 0..seeds {
-                let config = self.config(row, seed, options.quick)?;
-                let name = format!("{}-seed{seed}", row.label);
-                let out = options.out.join("runs").join(self.name).join(&name);
-                observer.note(&format!("{}: {}, seed {seed}", self.name, row.label));
-                let run = TrainOptions { name, out: Some(out), command: options.command.clone() };
-                let outcome = train_or_take(config, &run, observer)?;
-                let report = outcome
-                    .report
-                    .forecast()
-                    .ok_or(TrainError::OtherTask { found: "classify", wanted: "forecast" })?;
-                result.add(&report, &outcome.folder);
-                if baselines.is_empty() {
-                    baselines = of_baselines(&report);
-                }
-            }
-            rows.push(result);
-        }
-        rows.append(&mut baselines);
-        Ok(ExperimentResult { name: self.name.to_owned(), title: self.title.to_owned(), rows })
-    }
-
-    fn config(&self, row: &Row, seed: u64, quick: bool) -> Result<RunConfig, TrainError> {
-        let closed = row.preset.is_some();
-        let set: Vec<String> = if quick && !closed {
-            self.quick.iter().map(ToString::to_string).collect()
-        } else {
-            Vec::new()
-        };
-        let mut config = RunConfig::load(row.preset.unwrap_or(self.preset), &set)?;
-        if let Some(model) = row.model {
-            config.use_model(model)?;
-        }
-        config.set_seed(seed);
-        Ok(config)
-    }
-}
-
-impl RowResult {
-    fn add(&mut self, report: &Report, folder: &Path) {
-        if let Some(score) = report.scores.iter().find(|s| !s.is_baseline) {
-            self.scores.push(score.clone());
-        }
-        let best = report.training.curve.get(report.training.best_epoch.wrapping_sub(1));
-        self.validation.push(best.and_then(|row| row.validation_loss));
-        self.seconds.push(report.training.seconds);
-        report.data.time_scale().unit().clone_into(&mut self.unit);
-        self.runs.push(folder.to_owned());
-    }
-
-    /// Valid prediction times per seed: median over the starts.
-    #[must_use]
-    pub fn valid_times(&self) -> Vec<f64> {
-        self.scores.iter().filter_map(|s| s.vpt_at(THRESHOLD)).map(|v| v.median).collect()
-    }
-
-    /// The median over the seeds.
-    #[must_use]
-    pub fn median_valid_time(&self) -> Option<f64> {
-        median(&self.valid_times())
-    }
-
-    /// The valid prediction time of the seed with the lowest validation loss.
-    #[must_use]
-    pub fn chosen_on_validation(&self) -> Option<f64> {
-        let best = (0..self.validation.len()).filter(|&i| self.validation[i].is_some()).min_by(
-            |&a, &b| {
-                let loss = |i: usize| self.validation[i].unwrap_or(f64::INFINITY);
-                loss(a).total_cmp(&loss(b))
-            },
-        )?;
-        self.scores.get(best)?.vpt_at(THRESHOLD).map(|v| v.median)
-    }
-
-    /// The longest of the seeds' valid prediction times, which no one could have chosen.
-    #[must_use]
-    pub fn best_on_test(&self) -> Option<f64> {
-        self.valid_times().into_iter().max_by(f64::total_cmp)
-    }
-}
-
-impl Results {
-    /// A method of an experiment.
-    #[must_use]
-    pub fn row(&self, experiment: &str, label: &str) -> Option<&RowResult> {
-        let experiment = self.experiments.iter().find(|e| e.name == experiment)?;
-        experiment.rows.iter().find(|r| r.label == label)
-    }
-}
-
-fn of_baselines(report: &Report) -> Vec<RowResult> {
-    let rows = report.scores.iter().filter(|s| s.is_baseline);
-    rows.map(|score| RowResult {
-        label: score.name.clone(),
-        is_baseline: true,
-        scores: vec![score.clone()],
-        validation: Vec::new(),
-        seconds: Vec::new(),
-        unit: report.data.time_scale().unit().to_owned(),
-        runs: Vec::new(),
-    })
-    .collect()
 }
 
 pub(crate) fn median(values: &[f64]) -> Option<f64> {
