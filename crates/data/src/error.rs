@@ -378,7 +378,7 @@ pub enum DataError {
     },
     /// What is wrong with labels, windows or groups.
     #[error(transparent)]
-    Labelled(#[from] LabelledError),
+    Labelled(Box<LabelledError>),
     /// A parameter outside its range.
     #[error("{name} = {found}, expected {expected}")]
     InvalidParameter {
@@ -413,4 +413,10 @@ pub enum DataError {
         /// Series that were rejected.
         found: usize,
     },
+}
+
+impl From<LabelledError> for DataError {
+    fn from(error: LabelledError) -> Self {
+        Self::Labelled(Box::new(error))
+    }
 }

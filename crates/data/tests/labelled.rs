@@ -1,5 +1,7 @@
 //! Labelled windows from archives, tables and folders of text files.
 
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
 use std::fs;
 use std::path::Path;
 

@@ -1,5 +1,7 @@
 //! Data sets of others, in the folder that `REGARD_DATA` names.
 
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
 use std::path::PathBuf;
 
 use regard_data::file::{ReadOptions, read};
@@ -47,7 +49,7 @@ fn uci_har_has_the_published_counts_and_moments() {
     let test = test.expect("a test part");
     assert_eq!(train.class_counts(), [1226, 1073, 986, 1286, 1374, 1407]);
     assert_eq!(test.class_counts(), [496, 471, 420, 491, 532, 537]);
-    assert_eq!((train.set.channels(), &train.set.lengths()[..]), (9, &[128; 7352][..]));
+    assert_eq!((train.set.channels(), train.set.lengths()), (9, vec![128; 7352]));
     assert!(
         description
             .ends_with("7352 training and 2947 test series of 128 steps, 9 channels, 6 classes")

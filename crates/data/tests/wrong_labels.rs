@@ -1,5 +1,7 @@
 //! Every fault of labelled data gives one message: where, what was found, what was expected, what to do.
 
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
 use std::fs;
 use std::path::Path;
 
@@ -338,7 +340,7 @@ fn tables_whose_rows_make_no_windows() {
 fn split_error(by: HoldOut, change: impl FnOnce(&mut LabelledData)) -> String {
     let mut data = LabelledData { train: windows(), test: None, description: String::new() };
     change(&mut data);
-    by.split(data).err().expect("no such split").to_string()
+    by.split(data).expect_err("no such split").to_string()
 }
 
 #[test]

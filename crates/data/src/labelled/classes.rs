@@ -16,12 +16,12 @@ pub(super) fn assign(
         test.set.check_columns(&train.set.columns)?;
     }
     let classes = Classes::of(&train, options)?;
-    let mut description = format!("{}: {} training", train.source, train.labels.len());
-    if let Some(test) = &test {
-        description += &format!(" and {} test", test.labels.len());
-    }
-    description += &format!(
-        " series of {} steps, {} channels, {} classes",
+    let test_count =
+        test.as_ref().map_or_else(String::new, |test| format!(" and {} test", test.labels.len()));
+    let description = format!(
+        "{}: {} training{test_count} series of {} steps, {} channels, {} classes",
+        train.source,
+        train.labels.len(),
         span(&train, test.as_ref()),
         train.set.channels(),
         classes.names.len()

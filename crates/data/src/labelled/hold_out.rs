@@ -172,16 +172,17 @@ impl GroupTable {
     }
 
     /// Refuses what no division can mend: fewer groups than parts, of all or of one class.
-    fn check_enough(&self, set: &LabelledSet, parts: usize) -> Result<(), LabelledError> {
+    fn check_enough(&self, set: &LabelledSet, parts: usize) -> Result<(), DataError> {
         if self.names.len() < parts {
             let groups = Groups(self.names.clone());
-            return Err(LabelledError::TooFewGroups { groups, parts });
+            return Err(LabelledError::TooFewGroups { groups, parts }.into());
         }
         for class in self.present() {
             let found = self.classes.iter().filter(|classes| classes.contains(&class)).count();
             if found < parts {
                 let class = set.classes[class].clone();
-                return Err(LabelledError::TooFewOfClass { class, found, what: "groups", parts });
+                let what = "groups";
+                return Err(LabelledError::TooFewOfClass { class, found, what, parts }.into());
             }
         }
         Ok(())

@@ -32,7 +32,7 @@ pub(super) fn read(path: &Path, options: &LabelledOptions) -> Result<Part, DataE
             key,
             known: arrays.clone(),
         };
-        header.ok_or_else(missing)
+        header.ok_or_else(|| DataError::from(missing()))
     };
     let values = find(&archive, path, options.values.as_deref(), VALUES, "values")?;
     let values = require(values, "windows", "values", VALUES)?;

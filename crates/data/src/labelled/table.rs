@@ -17,22 +17,23 @@ pub(super) fn read(path: &Path, options: &LabelledOptions) -> Result<Part, DataE
         return Err(DataError::WrongOption { file, key: "values", found, kind: "table" });
     }
     let names = column_names(path)?;
-    let find = |asked: &Option<String>, usual: &[&str], key| match asked {
-        Some(name) => index_of(path, &names, name, "column", key).map(|_| Some(name.clone())),
-        None => {
-            let known = |name: &&&str| names.iter().any(|known| known == **name);
-            Ok(usual.iter().find(known).map(ToString::to_string))
+    let find = |asked: &Option<String>, usual: &[&str], key| {
+        if let Some(name) = asked {
+            return index_of(path, &names, name, "column", key).map(|_| Some(name.clone()));
         }
+        let known = |name: &&&str| names.iter().any(|known| known == **name);
+        Ok(usual.iter().find(known).map(ToString::to_string))
     };
     let require = |column: Option<String>, holds, key, tried| {
-        column.ok_or_else(|| LabelledError::NotFound {
+        let missing = || LabelledError::NotFound {
             file: path.to_owned(),
             what: "column",
             holds,
             tried,
             key,
             known: names.clone(),
-        })
+        };
+        column.ok_or_else(|| DataError::from(missing()))
     };
     let id = require(find(&options.series, SERIES, "series")?, "windows", "series", SERIES)?;
     let label = require(find(&options.label, LABEL, "label")?, "labels", "label", LABEL)?;
@@ -89,7 +90,7 @@ impl Windows<'_> {
     }
 
     /// The text that a column has in all rows of a window.
-    fn constant(&self, column: usize, name: &str, rows: &[usize]) -> Result<String, LabelledError> {
+    fn constant(&self, column: usize, name: &str, rows: &[usize]) -> Result<String, DataError> {
         let texts = &self.table.texts[column];
         let expected = &texts[rows[0]];
         match rows.iter().find(|&&row| texts[row] != *expected) {
@@ -100,7 +101,8 @@ impl Windows<'_> {
                 found: texts[row].clone(),
                 expected: expected.clone(),
                 window: name.to_owned(),
-            }),
+            }
+            .into()),
         }
     }
 }
