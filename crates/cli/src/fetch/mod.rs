@@ -2,5 +2,6 @@
 
 mod download;
 mod uci_har;
+mod unpack;
 
 pub(crate) use uci_har::{ADDRESS, UciHar};

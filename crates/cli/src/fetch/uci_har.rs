@@ -1,26 +1,23 @@
 //! UCI HAR: the archive of the UCI repository, unpacked and checked against known contents.
 //!
-//! The archive holds another one, which holds the folder `UCI HAR Dataset`. The authors publish no
-//! checksum; the contents of the signal files are known by the ids that git gives them in
+//! The archive holds another one, which holds the folder `UCI HAR Dataset`. We know no checksum
+//! of the archive; the contents of the signal files are known by the ids that git gives them in
 //! repositories that hold copies, the SHA-1 of `blob LENGTH\0` and the content.
 
-use std::fs::{self, File};
-use std::io::{self, Read, Seek};
+use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use regard_data::labelled::{self, LabelledOptions};
 use sha1::{Digest, Sha1};
-use zip::ZipArchive;
 
 use super::download::{copy_file, download, hex};
+use super::unpack::{temporary_file, unpack};
 
 /// Where the UCI repository serves the archive.
 pub(crate) const ADDRESS: &str = "https://archive.ics.uci.edu/static/public/240/human+activity+recognition+using+smartphones.zip";
 
 const FOLDER: &str = "UCI HAR Dataset";
-/// In bytes; the signal files are 190 MB, and an archive that unpacks to more is another one.
-const LARGEST: u64 = 1 << 30;
 
 /// The signal files, each with the id that git gives its content with LF line ends.
 const SIGNALS: [(&str, &str); 18] = [
@@ -81,7 +78,7 @@ impl UciHar<'_> {
         }
         let place = tempfile::Builder::new().prefix(".regard-").tempdir_in(self.out);
         let place = place.with_context(|| format!("cannot make a folder in {out}"))?;
-        unpack(archive, place.path())
+        unpack(archive, FOLDER, place.path())
             .with_context(|| format!("cannot unpack what {} holds", self.from))?;
         check(&place.path().join(FOLDER), signals)?;
         let description = describe(&place.path().join(FOLDER))?;
@@ -89,87 +86,6 @@ impl UciHar<'_> {
             .with_context(|| format!("cannot make the folder {}", folder.display()))?;
         Ok(description)
     }
-}
-
-fn temporary_file(folder: &Path) -> Result<File> {
-    tempfile::tempfile_in(folder)
-        .with_context(|| format!("cannot make a file in {}", folder.display()))
-}
-
-/// Unpacks the folder from an archive, or from the archive in it.
-fn unpack(mut archive: File, into: &Path) -> Result<()> {
-    let mut left = LARGEST;
-    for _ in 0..2 {
-        archive.rewind()?;
-        let mut zip = ZipArchive::new(archive).context("it is not a whole zip archive")?;
-        match inner(&mut zip)? {
-            None => return unpack_folder(&mut zip, into, &mut left),
-            Some(index) => {
-                let mut file = temporary_file(into)?;
-                copy_entry(&mut zip, index, &mut file, &mut left)?;
-                archive = file;
-            }
-        }
-    }
-    bail!("it is an archive in an archive in an archive, expected the folder {FOLDER:?} in one")
-}
-
-/// The archive in an archive that does not hold the folder itself.
-fn inner(zip: &mut ZipArchive<File>) -> Result<Option<usize>> {
-    let mut inner = None;
-    for index in 0..zip.len() {
-        let entry = zip.by_index(index)?;
-        let name = entry.name()?;
-        if name.starts_with(FOLDER) && name[FOLDER.len()..].starts_with('/') {
-            return Ok(None);
-        }
-        let extension = Path::new(&*name).extension();
-        if extension.is_some_and(|extension| extension.eq_ignore_ascii_case("zip")) {
-            inner = Some(index);
-        }
-    }
-    inner.map(Some).with_context(|| format!("it holds no folder {FOLDER:?}; give another --from"))
-}
-
-fn unpack_folder(zip: &mut ZipArchive<File>, into: &Path, left: &mut u64) -> Result<()> {
-    for index in 0..zip.len() {
-        let entry = zip.by_index(index)?;
-        // A name that leads out of the folder is left out, and so is what systems add.
-        let Some(name) = entry.enclosed_name().filter(|name| is_wanted(name)) else { continue };
-        let is_file = entry.is_file();
-        drop(entry);
-        let path = into.join(name);
-        let folder = if is_file { path.parent().unwrap_or(into) } else { &path };
-        fs::create_dir_all(folder)
-            .with_context(|| format!("cannot make the folder {}", folder.display()))?;
-        if is_file {
-            let mut file =
-                File::create(&path).with_context(|| format!("cannot write {}", path.display()))?;
-            copy_entry(zip, index, &mut file, left)?;
-        }
-    }
-    Ok(())
-}
-
-fn is_wanted(name: &Path) -> bool {
-    name.starts_with(FOLDER) && name.file_name().is_some_and(|name| name != ".DS_Store")
-}
-
-/// Writes one file of an archive, of which `left` bytes at most may still come.
-fn copy_entry(
-    zip: &mut ZipArchive<File>,
-    index: usize,
-    to: &mut File,
-    left: &mut u64,
-) -> Result<()> {
-    let entry = zip.by_index(index)?;
-    let name = entry.name()?.into_owned();
-    let count = io::copy(&mut entry.take(*left + 1), to)
-        .with_context(|| format!("{name:?} in it is cut short or damaged"))?;
-    *left = left.checked_sub(count).with_context(|| {
-        format!("it unpacks to more than {LARGEST} bytes, expected less; it is another archive")
-    })?;
-    Ok(())
 }
 
 /// Compares the signal files with their known contents.
@@ -229,7 +145,7 @@ fn describe(folder: &Path) -> Result<String> {
 #[cfg(test)]
 mod tests {
     use std::fmt::Write as _;
-    use std::io::{Cursor, Write};
+    use std::io::{Cursor, Read, Write};
     use std::net::{TcpListener, TcpStream};
     use std::thread::{self, JoinHandle};
 
