@@ -14,6 +14,7 @@ use crate::commands::presets::PresetsCommand;
 use crate::commands::reproduce::ReproduceArgs;
 use crate::commands::runs::RunsCommand;
 use crate::commands::stream::StreamArgs;
+use crate::commands::sweep::SweepArgs;
 use crate::commands::train::TrainArgs;
 
 const EXAMPLES: &str = "\
@@ -23,6 +24,7 @@ Examples:
   regard train uci-har --data DIR              learn to tell activities apart
   regard compare lorenz --mechanisms easy,softmax,lstm
   regard reproduce easy-attention --quick      a paper's experiments and a verdict per claim
+  regard sweep rate.toml                       search over learning rate, width, …
   regard runs list
   regard presets show lorenz > my.toml         a configuration to edit, then
   regard train my.toml
@@ -55,6 +57,7 @@ pub(crate) enum Command {
     Evaluate(EvaluateArgs),
     Compare(CompareArgs),
     Reproduce(ReproduceArgs),
+    Sweep(SweepArgs),
     Inspect(InspectArgs),
     #[command(subcommand, after_help = crate::commands::runs::EXAMPLES)]
     Runs(RunsCommand),

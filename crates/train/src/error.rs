@@ -152,6 +152,14 @@ pub enum TrainError {
         /// What is wrong with it, and what to do.
         problem: String,
     },
+    /// The journal of a sweep cannot be used.
+    #[error("{}: the journal of the sweep cannot be used", .file.display())]
+    Journal {
+        /// The file.
+        file: PathBuf,
+        /// Why.
+        source: rusqlite::Error,
+    },
     /// The operating system refused to read or write.
     #[error("cannot {action} {}", .path.display())]
     Io {

@@ -18,7 +18,7 @@ use crate::forecasting::{Forecasting, part};
 use crate::model_file::{self, ModelCard};
 use crate::observer::Observer;
 use crate::optimizer::OptimizerConfig;
-use crate::report::{Report, RunReport};
+use crate::report::{EpochRow, Report, RunReport};
 use crate::run::{Place, Task, in_pool};
 use crate::run_folder::RunFolder;
 use crate::run_report;
@@ -36,6 +36,15 @@ impl Task for ForecastConfig {
         Ok(())
     }
 
+    fn fit(
+        &self,
+        data: &Forecasting,
+        folder: &RunFolder,
+        observer: &mut dyn Observer,
+    ) -> Result<Vec<EpochRow>, TrainError> {
+        Ok(fitted(self, data, folder, observer)?.progress.curve)
+    }
+
     fn finish(
         &self,
         data: &Forecasting,
@@ -43,27 +52,7 @@ impl Task for ForecastConfig {
         observer: &mut dyn Observer,
     ) -> Result<RunReport, TrainError> {
         let (config, folder) = (self, place.folder);
-        let label = crate::registry::name_of(&config.model);
-        let batches = data.train.windows.len().div_ceil(config.fit.batch_size);
-        observer.phase(
-            &format!("training {label}, seed {}", config.seed),
-            Some((batches * config.fit.epochs) as u64),
-        );
-        let device = Device::default().autodiff();
-        device.seed(config.seed);
-        let model = config.model.init(data.shape, &data.normalization.increment_std, &device)?;
-        let model = config.precision.cast(model);
-        let Fitted { model, progress } = match (&config.fit.optimizer, &model) {
-            (OptimizerConfig::ClosedForm(closed_form), Model::Lifted(model)) => closed_form::fit(
-                &model.valid(),
-                data,
-                closed_form,
-                config.evaluate,
-                folder,
-                observer,
-            )?,
-            _ => fit(model, data, &config.fit, config.seed, folder, observer)?,
-        };
+        let Fitted { model, progress } = fitted(config, data, folder, observer)?;
         let card = ModelCard::new(
             config.model.clone(),
             data.shape,
@@ -81,6 +70,31 @@ impl Task for ForecastConfig {
         folder.write_report(&report)?;
         folder.remove_checkpoint();
         Ok(report)
+    }
+}
+
+/// Trains the model of a configuration, from a checkpoint in the folder if there is one.
+fn fitted(
+    config: &ForecastConfig,
+    data: &Forecasting,
+    folder: &RunFolder,
+    observer: &mut dyn Observer,
+) -> Result<Fitted, TrainError> {
+    let label = crate::registry::name_of(&config.model);
+    let batches = data.train.windows.len().div_ceil(config.fit.batch_size);
+    observer.phase(
+        &format!("training {label}, seed {}", config.seed),
+        Some((batches * config.fit.epochs) as u64),
+    );
+    let device = Device::default().autodiff();
+    device.seed(config.seed);
+    let model = config.model.init(data.shape, &data.normalization.increment_std, &device)?;
+    let model = config.precision.cast(model);
+    match (&config.fit.optimizer, &model) {
+        (OptimizerConfig::ClosedForm(closed_form), Model::Lifted(model)) => {
+            closed_form::fit(&model.valid(), data, closed_form, config.evaluate, folder, observer)
+        }
+        _ => fit(model, data, &config.fit, config.seed, folder, observer),
     }
 }
 

@@ -38,6 +38,7 @@ mod run_report;
 pub mod runs;
 mod schedule;
 mod shear_flow;
+pub mod sweep;
 
 pub use closed_form::ClosedFormConfig;
 pub use compare::{Comparison, compare};

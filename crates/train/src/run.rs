@@ -10,7 +10,7 @@ use crate::error::TrainError;
 use crate::forecast_run;
 use crate::observer::Observer;
 use crate::precision::Precision;
-use crate::report::{RunInfo, RunReport};
+use crate::report::{EpochRow, RunInfo, RunReport};
 use crate::run_config::RunConfig;
 use crate::run_folder::RunFolder;
 
@@ -44,6 +44,14 @@ pub(crate) trait Task {
 
     /// Builds the model once without using it: its configuration is checked against the data.
     fn check_model(&self, data: &Self::Data) -> Result<(), TrainError>;
+
+    /// Trains from the start or a checkpoint and scores nothing; returns the rows of all epochs.
+    fn fit(
+        &self,
+        data: &Self::Data,
+        folder: &RunFolder,
+        observer: &mut dyn Observer,
+    ) -> Result<Vec<EpochRow>, TrainError>;
 
     /// Trains from the start or a checkpoint, scores, and writes everything into the folder.
     fn finish(
@@ -117,6 +125,25 @@ pub fn resume(run: &Path, observer: &mut dyn Observer) -> Result<Outcome, TrainE
     }
 }
 
+/// Trains in `folder`, or goes on there, without scoring: [`resume`] on the folder does the rest.
+///
+/// Returns the rows of all epochs.
+///
+/// # Errors
+/// As [`train`].
+pub(crate) fn fit_only(
+    config: &RunConfig,
+    folder: &Path,
+    observer: &mut dyn Observer,
+) -> Result<Vec<EpochRow>, TrainError> {
+    let mut saved = config.clone();
+    saved.make_absolute()?;
+    match config {
+        RunConfig::Forecast(task) => fit_task(task, &saved, folder, observer),
+        RunConfig::Classify(task) => fit_task(task, &saved, folder, observer),
+    }
+}
+
 /// Scores a saved run again: on its own test part, or on all of another file.
 ///
 /// # Errors
@@ -168,6 +195,28 @@ fn go_on<T: Task + Sync>(
     let place = Place { folder, name: &name, command: &command };
     let report = in_pool(|| task.finish(&data, &place, observer))?;
     Ok(Outcome { folder: folder.path().to_owned(), report })
+}
+
+fn fit_task<T: Task + Sync>(
+    task: &T,
+    saved: &RunConfig,
+    folder: &Path,
+    observer: &mut dyn Observer,
+) -> Result<Vec<EpochRow>, TrainError> {
+    observer.phase("preparing data", None);
+    let name = folder.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned());
+    let data = task.prepare(&name)?;
+    task.check_model(&data)?;
+    let folder = match RunFolder::open(folder) {
+        Ok(folder) => folder,
+        Err(_) => RunFolder::create(Some(folder), &name)?,
+    };
+    let result =
+        folder.write_config(saved).and_then(|()| in_pool(|| task.fit(&data, &folder, observer)));
+    if result.is_err() {
+        folder.remove_if_useless();
+    }
+    result
 }
 
 /// Runs `work` on a thread of the pool: a step enters the pool some hundred times, which from outside

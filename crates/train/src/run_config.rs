@@ -259,7 +259,7 @@ pub(crate) fn check_section(
 }
 
 /// Appends the nearest known key to serde's message about an unknown one.
-fn with_nearest_key(message: &str) -> String {
+pub(crate) fn with_nearest_key(message: &str) -> String {
     let Some(rest) = message.split("unknown field `").nth(1) else { return message.to_owned() };
     let mut quoted = rest.split('`').step_by(2);
     let Some(found) = quoted.next() else { return message.to_owned() };

@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 
 use super::{
     classify, compare, completions, data, evaluate, inspect, man, predict, presets, reproduce,
-    runs, stream, train,
+    runs, stream, sweep, train,
 };
 use crate::args::{Cli, Command};
 use crate::verdict::Verdict;
@@ -26,6 +26,7 @@ pub(crate) fn run(cli: Cli, out: &mut impl Write) -> Result<Verdict> {
         Command::Evaluate(args) => evaluate::run(&args, out),
         Command::Compare(args) => compare::run(&args, out),
         Command::Reproduce(args) => reproduce::run(&args, out).map(done),
+        Command::Sweep(args) => sweep::run(&args, out).map(done),
         Command::Inspect(args) => inspect::run(&args, out).map(done),
         Command::Runs(command) => runs::run(&command, out).map(done),
         Command::Presets(command) => presets::run(&command, out).map(done),

@@ -12,6 +12,7 @@ pub(crate) mod presets;
 pub(crate) mod reproduce;
 pub(crate) mod runs;
 pub(crate) mod stream;
+pub(crate) mod sweep;
 pub(crate) mod train;
 
 mod dispatch;

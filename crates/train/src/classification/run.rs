@@ -16,7 +16,9 @@ use crate::error::TrainError;
 use crate::model_file::{self, ClassifierCard};
 use crate::observer::Observer;
 use crate::registry;
-use crate::report::{ClassModel, ClassRow, ClassifyReport, RunInfo, RunReport, TrainingInfo};
+use crate::report::{
+    ClassModel, ClassRow, ClassifyReport, EpochRow, RunInfo, RunReport, TrainingInfo,
+};
 use crate::run::{Place, Task, in_pool};
 use crate::run_folder::RunFolder;
 
@@ -34,6 +36,16 @@ impl Task for ClassifyConfig {
             registry::classifier(name, &self.model)?.init(data.shape, &Device::default())?;
         }
         Ok(())
+    }
+
+    fn fit(
+        &self,
+        data: &Classification,
+        folder: &RunFolder,
+        observer: &mut dyn Observer,
+    ) -> Result<Vec<EpochRow>, TrainError> {
+        let (_, progress) = fitted(self, data, folder, observer)?;
+        Ok(progress.curve)
     }
 
     fn finish(

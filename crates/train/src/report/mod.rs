@@ -24,6 +24,8 @@ mod rollout;
 mod schema;
 mod score;
 mod score_table;
+mod sweep;
+mod sweep_text;
 #[cfg(test)]
 mod synthetic;
 mod verdict;
@@ -40,3 +42,6 @@ pub use schema::{
     TrainingInfo,
 };
 pub use score::{ErrorAt, LongRun, RelativeL2, ScoreRow, VptRow};
+pub use sweep::{SweepBest, SweepKey, SweepReport, SweepTrial};
+pub(crate) use sweep_text::sweep_line;
+pub use sweep_text::sweep_table;

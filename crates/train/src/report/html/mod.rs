@@ -7,6 +7,7 @@ mod notes;
 mod page;
 mod run;
 mod settings;
+mod sweep;
 mod table;
 #[cfg(test)]
 mod testing;
@@ -15,3 +16,4 @@ pub use classification::render_classification;
 pub use comparison::{render_comparison, render_runs};
 pub use inspection::render_inspection;
 pub use run::render;
+pub use sweep::render_sweep;

@@ -1,7 +1,8 @@
 //! Colour scales, as classes of the style sheet, so that dark pages get their own colours.
 //!
 //! `d0` to `d32` diverge around `d16`, the colour of zero, which fades into the page; `v0` to `v31`
-//! grow in lightness (the stops are those of Viridis, CC0).
+//! grow in lightness (the stops are those of Viridis, CC0). `s0` to `s15` are strokes for ranks: the
+//! best one stands out, the worst ones fade into the page.
 
 use std::fmt::Write;
 
@@ -9,6 +10,8 @@ use std::fmt::Write;
 pub(super) const DIVERGING: usize = 33;
 /// Levels of the sequential scale.
 pub(super) const SEQUENTIAL: usize = 32;
+/// Levels of the scale of ranks.
+pub(super) const RANKED: usize = 16;
 
 const DIVERGING_LIGHT: [u32; 7] =
     [0x08_30_6b, 0x3a_7a_bd, 0xa8_cc_e4, 0xf6_f5_f1, 0xf3_b8_93, 0xcc_55_2c, 0x6e_14_10];
@@ -18,6 +21,8 @@ const VIRIDIS: [u32; 10] = [
     0x44_01_54, 0x48_28_78, 0x3e_49_89, 0x31_68_8e, 0x26_82_8e, 0x1f_9e_89, 0x35_b7_79, 0x6e_ce_58,
     0xb5_de_2b, 0xfd_e7_25,
 ];
+const RANKED_LIGHT: [u32; 4] = [0x8a_24_04, 0xd9_6b_27, 0xe8_b9_8e, 0xdf_e0_db];
+const RANKED_DARK: [u32; 4] = [0xff_e0_c2, 0xfb_92_3c, 0x8f_4c_22, 0x34_3a_42];
 
 /// Level of `value` on the diverging scale from `-limit` to `limit`; `None` if not finite.
 pub(super) fn diverging_level(value: f64, limit: f64) -> Option<usize> {
@@ -29,11 +34,18 @@ pub(super) fn sequential_level(value: f64, (low, high): (f64, f64)) -> Option<us
     level((value - low) / (high - low).max(f64::MIN_POSITIVE), SEQUENTIAL)
 }
 
+/// Level of a rank, from 0 for the best to 1 for the worst.
+pub(super) fn ranked_level(fraction: f64) -> usize {
+    level(fraction, RANKED).unwrap_or(RANKED - 1)
+}
+
 /// The rules of all levels, light and dark.
 pub(in super::super) fn style_sheet() -> String {
-    let mut light = rules('d', DIVERGING, &DIVERGING_LIGHT);
-    light += &rules('v', SEQUENTIAL, &VIRIDIS);
-    let dark = rules('d', DIVERGING, &DIVERGING_DARK);
+    let mut light = rules('d', "fill", DIVERGING, &DIVERGING_LIGHT);
+    light += &rules('v', "fill", SEQUENTIAL, &VIRIDIS);
+    light += &rules('s', "stroke", RANKED, &RANKED_LIGHT);
+    let mut dark = rules('d', "fill", DIVERGING, &DIVERGING_DARK);
+    dark += &rules('s', "stroke", RANKED, &RANKED_DARK);
     format!("{light}@media screen and (prefers-color-scheme:dark){{\n{dark}}}\n")
 }
 
@@ -47,11 +59,12 @@ fn level(fraction: f64, levels: usize) -> Option<usize> {
     fraction.is_finite().then(|| (fraction * last).round().clamp(0.0, last) as usize)
 }
 
-fn rules(prefix: char, levels: usize, stops: &[u32]) -> String {
+fn rules(prefix: char, property: &str, levels: usize, stops: &[u32]) -> String {
     let mut css = String::new();
     for i in 0..levels {
         let colour = mixed(stops, i as f64 / (levels - 1) as f64);
-        write!(css, ".{prefix}{i}{{fill:{colour}}}").expect("writing to a string cannot fail");
+        write!(css, ".{prefix}{i}{{{property}:{colour}}}")
+            .expect("writing to a string cannot fail");
     }
     css.push('\n');
     css
