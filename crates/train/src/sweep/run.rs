@@ -65,6 +65,8 @@ pub fn sweep(
         report::write(&folder, &now)?;
         failures = if error.is_some() { failures + 1 } else { 0 };
         if let Some(error) = error.filter(|_| failures == FAILURES) {
+            observer
+                .note(&format!("{FAILURES} trials in a row have failed; the last one says why"));
             return Err(error);
         }
     }
