@@ -91,14 +91,6 @@ pub enum InvalidConfig {
         /// What else can be done.
         remedy: &'static str,
     },
-    /// A share is not one, or leaves nothing.
-    #[error("{name} = {value} is not a rate: use a number from 0 to below 1")]
-    NotARate {
-        /// The field.
-        name: &'static str,
-        /// The value found.
-        value: f64,
-    },
     /// A list does not have one entry per channel.
     #[error("{name} has {found} values, expected one per channel: {expected}")]
     WrongLength {
@@ -152,7 +144,11 @@ pub(crate) fn divides(
 
 /// Accepts the share of values that dropout leaves out.
 pub(crate) fn rate((name, value): (&'static str, f64)) -> Result<(), InvalidConfig> {
-    if (0.0..1.0).contains(&value) { Ok(()) } else { Err(InvalidConfig::NotARate { name, value }) }
+    if (0.0..1.0).contains(&value) {
+        return Ok(());
+    }
+    let expected = "a rate of at least 0 and below 1";
+    Err(InvalidConfig::OutOfRange { name, value, expected })
 }
 
 /// Accepts an even positive width.

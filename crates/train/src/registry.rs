@@ -6,8 +6,8 @@ use regard_nn::mechanism::{
 use regard_nn::model::baseline::LstmConfig;
 use regard_nn::model::classifier::{
     AttentionClassifierConfig, BlockConfig, ClassifierConfig, CnnClassifierConfig, Convolution,
-    GruClassifierConfig, InputActivation, LstmClassifierConfig, Pooling, Positions,
-    ResidualBilstmClassifierConfig,
+    GruClassifierConfig, InputActivation, LstmClassifierConfig, PaperLarnnClassifierConfig,
+    Pooling, Positions, ResidualBilstmClassifierConfig,
 };
 use regard_nn::model::{ForecasterConfig, LiftedConfig, ModelConfig, Readout};
 
@@ -121,7 +121,7 @@ fn encoder_like(model: &ModelConfig) -> ForecasterConfig {
 
 /// Names that [`classifier`] knows.
 pub const CLASSIFIERS: &[&str] =
-    &["larnn", "softmax", "easy", "lstm", "gru", "residual-bilstm", "cnn"];
+    &["larnn", "softmax", "easy", "lstm", "gru", "residual-bilstm", "cnn", "paper-larnn"];
 
 /// The classifier called `name`: a mechanism or recurrent layers of the width of `like`; the residual
 /// bidirectional LSTM and the convolutions have the sizes of their sources.
@@ -188,6 +188,7 @@ pub fn classifier(name: &str, like: &ClassifierConfig) -> Result<ClassifierConfi
                 .to_vec(),
             dropout,
         }),
+        "paper-larnn" => ClassifierConfig::PaperLarnn(PaperLarnnClassifierConfig::default()),
         _ => {
             return Err(TrainError::UnknownModel {
                 name: name.to_owned(),
@@ -206,6 +207,7 @@ pub fn classifier_name(model: &ClassifierConfig) -> &'static str {
         ClassifierConfig::Gru(_) => "gru",
         ClassifierConfig::ResidualBilstm(_) => "residual-bilstm",
         ClassifierConfig::Cnn(_) => "cnn",
+        ClassifierConfig::PaperLarnn(_) => "paper-larnn",
     }
 }
 
@@ -215,8 +217,10 @@ fn width_of(model: &ClassifierConfig) -> usize {
         ClassifierConfig::Classifier(c) => c.d_model,
         ClassifierConfig::Lstm(c) => c.d_hidden,
         ClassifierConfig::Gru(c) => c.d_hidden,
-        // Neither has the width that a single layer of another kind would need.
-        ClassifierConfig::ResidualBilstm(_) | ClassifierConfig::Cnn(_) => 32,
+        // None of them has the width that a single layer of another kind would need.
+        ClassifierConfig::ResidualBilstm(_)
+        | ClassifierConfig::Cnn(_)
+        | ClassifierConfig::PaperLarnn(_) => 32,
     }
 }
 

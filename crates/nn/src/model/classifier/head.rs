@@ -20,7 +20,7 @@ pub(super) struct HeadConfig {
 #[derive(Module, Debug)]
 pub(super) struct Head {
     pool: Pool,
-    output: Affine,
+    pub(super) output: Affine,
 }
 
 impl HeadConfig {

@@ -26,7 +26,7 @@ pub enum InputActivation {
 /// The first map of a classifier.
 #[derive(Module, Debug)]
 pub(super) struct InputMap {
-    map: Affine,
+    pub(super) map: Affine,
     #[module(skip)]
     activation: InputActivation,
 }

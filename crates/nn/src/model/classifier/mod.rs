@@ -17,6 +17,7 @@ mod head;
 mod input;
 mod loss;
 mod lstm;
+mod paper_larnn;
 mod pooling;
 mod residual_bilstm;
 mod stream;
@@ -31,6 +32,7 @@ pub use gru::{GruClassifier, GruClassifierConfig};
 pub use input::InputActivation;
 pub use loss::cross_entropy;
 pub use lstm::{LstmClassifier, LstmClassifierConfig};
+pub use paper_larnn::{PaperLarnnClassifier, PaperLarnnClassifierConfig};
 pub use pooling::Pooling;
 pub use residual_bilstm::{ResidualBilstmClassifier, ResidualBilstmClassifierConfig};
 pub use stream::{ClassifierState, RecurrentClassifier};
@@ -63,6 +65,8 @@ pub enum ClassifierConfig {
     ResidualBilstm(ResidualBilstmClassifierConfig),
     /// Convolutions along time.
     Cnn(CnnClassifierConfig),
+    /// The network behind the published figures of LARNN, whose cell is not trained.
+    PaperLarnn(PaperLarnnClassifierConfig),
 }
 
 /// Any classifier; build with [`ClassifierConfig::init`].
@@ -79,6 +83,8 @@ pub enum Classifier {
     ResidualBilstm(ResidualBilstmClassifier),
     /// Convolutions along time.
     Cnn(CnnClassifier),
+    /// The network behind the published figures of LARNN, whose cell is not trained.
+    PaperLarnn(PaperLarnnClassifier),
 }
 
 impl ClassifierConfig {
@@ -93,6 +99,7 @@ impl ClassifierConfig {
             Self::Gru(config) => Classifier::Gru(config.init(shape, device)?),
             Self::ResidualBilstm(config) => Classifier::ResidualBilstm(config.init(shape, device)?),
             Self::Cnn(config) => Classifier::Cnn(config.init(shape, device)?),
+            Self::PaperLarnn(config) => Classifier::PaperLarnn(config.init(shape, device)?),
         })
     }
 
@@ -105,6 +112,7 @@ impl ClassifierConfig {
             Self::Gru(config) => config.n_parameters(shape),
             Self::ResidualBilstm(config) => config.n_parameters(shape),
             Self::Cnn(config) => config.n_parameters(shape),
+            Self::PaperLarnn(config) => config.n_parameters(shape),
         }
     }
 
@@ -117,6 +125,7 @@ impl ClassifierConfig {
             Self::Gru(config) => config.multiply_adds(shape),
             Self::ResidualBilstm(config) => config.multiply_adds(shape),
             Self::Cnn(config) => config.multiply_adds(shape),
+            Self::PaperLarnn(config) => config.multiply_adds(shape),
         }
     }
 }
@@ -125,7 +134,7 @@ impl Classifier {
     /// The logits of every series.
     ///
     /// # Shapes
-    /// - `x`: `[batch, time, channels]`, anything finite in padded rows
+    /// - `x`: `[batch, time, channels]`, anything in padded rows
     /// - `padding`: `[batch, time]`, `true` where there is no row: none, or some behind the last row
     ///   of a series, of which there is at least one
     /// - returns: `[batch, classes]`
@@ -151,6 +160,7 @@ impl Classifier {
             Self::Gru(model) => model.forward(x, padding),
             Self::ResidualBilstm(model) => model.forward(x, padding),
             Self::Cnn(model) => model.forward(x, padding),
+            Self::PaperLarnn(model) => model.forward(x, padding),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Sizes, padding and trainability of whole classifiers.
 
 use super::*;
-use crate::mechanism::{EasyConfig, MechanismConfig, SoftmaxConfig};
+use crate::mechanism::{EasyConfig, LarnnConfig, MechanismConfig, SoftmaxConfig};
 use burn::module::{ModuleVisitor, Param};
 use burn::optim::{AdamConfig, GradientsParams};
 use burn::tensor::{Int, TensorData};
@@ -23,6 +23,22 @@ fn attention(block: BlockConfig, mechanism: MechanismConfig, pooling: Pooling) -
 
 fn softmax(causal: bool) -> MechanismConfig {
     MechanismConfig::Softmax(SoftmaxConfig { n_heads: 3, causal })
+}
+
+fn larnn() -> MechanismConfig {
+    let (dropout_attention, dropout_output) = (0.0, 0.0);
+    let config = LarnnConfig { dropout_attention, dropout_output, ..LarnnConfig::new(3) };
+    MechanismConfig::Larnn(LarnnConfig { window: 4, ..config })
+}
+
+fn paper_larnn() -> ClassifierConfig {
+    ClassifierConfig::PaperLarnn(PaperLarnnClassifierConfig {
+        d_hidden: 6,
+        n_heads: 3,
+        window: 4,
+        n_layers: 2,
+        ..PaperLarnnClassifierConfig::default()
+    })
 }
 
 fn lstm(input: Option<InputActivation>, pooling: Pooling) -> ClassifierConfig {
@@ -67,6 +83,7 @@ fn configs() -> Vec<ClassifierConfig> {
         attention(encoder, softmax(false), Pooling::Attention),
         attention(encoder, MechanismConfig::Easy(EasyConfig::new(3)), Pooling::Mean),
         attention(BlockConfig::Bare {}, softmax(true), Pooling::Last),
+        attention(BlockConfig::Bare {}, larnn(), Pooling::Last),
         lstm(Some(InputActivation::Relu), Pooling::Last),
         lstm(None, Pooling::Attention),
         gru(Some(InputActivation::Elu), Pooling::Last),
@@ -95,7 +112,7 @@ fn n_trained(model: &Classifier) -> usize {
 #[test]
 fn parameters_follow_their_formulas() {
     let device = Device::default().autodiff();
-    for config in configs() {
+    for config in configs().into_iter().chain([paper_larnn()]) {
         let model = config.init(SHAPE, &device).unwrap();
         assert_eq!(n_trained(&model), config.n_parameters(SHAPE), "{config:?}");
     }
@@ -176,7 +193,7 @@ fn a_wrong_configuration_names_its_field() {
         |config: ClassifierConfig| config.init(SHAPE, &Device::default()).unwrap_err().to_string();
     let ClassifierConfig::Lstm(config) = lstm(None, Pooling::Last) else { unreachable!() };
     let with = |dropout| ClassifierConfig::Lstm(LstmClassifierConfig { dropout, ..config.clone() });
-    assert_eq!(message(with(1.0)), "dropout = 1 is not a rate: use a number from 0 to below 1");
+    assert_eq!(message(with(1.0)), "dropout = 1, expected a rate of at least 0 and below 1");
     let with =
         |n_layers| ClassifierConfig::Lstm(LstmClassifierConfig { n_layers, ..config.clone() });
     assert_eq!(message(with(0)), "n_layers = 0, expected at least 1");
