@@ -10,6 +10,7 @@
 
 pub mod adam;
 pub mod affine;
+pub mod convolution;
 mod cpu;
 #[cfg(test)]
 mod golden_tests;

@@ -10,7 +10,7 @@
 //! PyTorch.
 
 use burn::module::{Module, Param, RunningState};
-use burn::tensor::module::{batch_norm, batch_norm_train};
+use burn::tensor::module::batch_norm_train;
 use burn::tensor::{Device, Tensor};
 
 use crate::parameter::constant;
@@ -39,31 +39,32 @@ impl BatchNorm {
         }
     }
 
-    /// `x`: `[batch, channels, time]`; `present`: `[batch, 1, time]`, zero where there is padding.
+    /// `x`: `[batch, time, channels]`; `present`: `[batch, time, 1]`, zero where there is padding.
     pub(super) fn forward(&self, x: Tensor<3>, present: Option<&Tensor<3>>) -> Tensor<3> {
-        let [batch, channels, time] = x.dims();
+        let shape @ [batch, time, channels] = x.dims();
         let (gamma, beta) = (self.gamma.val(), self.beta.val());
         if !x.device().is_autodiff() {
             let (mean, variance) = (self.running_mean.value(), self.running_variance.value());
-            return batch_norm(x, gamma, beta, mean, variance, EPS);
+            let scale = gamma / (variance + EPS).sqrt();
+            let shift = beta - mean * scale.clone();
+            return x * scale.unsqueeze() + shift.unsqueeze();
         }
         let Some(present) = present else {
-            let train = batch_norm_train(x, gamma, beta, EPS);
+            let train = batch_norm_train(x.reshape([batch * time, channels]), gamma, beta, EPS);
             let n = (batch * time) as f64;
             let unbiased = train.variance * (n / (n - 1.0).max(1.0));
             self.update(train.mean, unbiased);
-            return train.output;
+            return train.output.reshape(shape);
         };
-        let over_rows = |x: Tensor<3>| (x * present.clone()).sum_dim(2).sum_dim(0);
-        let n = over_rows(Tensor::ones([batch, 1, time], (&x.device(), x.dtype())));
+        let over_rows = |x: Tensor<3>| (x * present.clone()).sum_dim(1).sum_dim(0);
+        let n = present.clone().sum_dim(1).sum_dim(0);
         let mean = over_rows(x.clone()) / n.clone();
         let centred = x - mean.clone();
         let variance = over_rows(centred.clone().square()) / n.clone();
         let flat = |x: Tensor<3>| x.reshape([channels]);
         let unbiased = variance.clone() * n.clone() / (n - 1.0).clamp_min(1.0);
         self.update(flat(mean), flat(unbiased));
-        let wide = |x: Tensor<1>| x.reshape([1, channels, 1]);
-        centred / (variance + EPS).sqrt() * wide(gamma) + wide(beta)
+        centred / (variance + EPS).sqrt() * gamma.unsqueeze() + beta.unsqueeze()
     }
 
     fn update(&self, mean: Tensor<1>, variance: Tensor<1>) {
@@ -88,44 +89,44 @@ mod tests {
 
     #[test]
     fn training_normalises_and_keeps_running_values() {
-        let x = normal([5, 2, 3], 1) * 3.0 + 7.0;
+        let x = normal([5, 3, 2], 1) * 3.0 + 7.0;
         let norm = norm(2).train();
         let y = norm.forward(x.clone().autodiff(), None).inner();
-        let values = to_f64(&x.clone().swap_dims(0, 1));
+        let values = to_f64(&x.clone().permute([2, 0, 1]));
         let (mut mean, mut variance) = (Vec::new(), Vec::new());
         for (c, values) in values.chunks_exact(15).enumerate() {
             let m = values.iter().sum::<f64>() / 15.0;
             let squares: f64 = values.iter().map(|x| (x - m).powi(2)).sum();
             let expected = values.iter().map(|x| (x - m) / (squares / 15.0 + EPS).sqrt());
-            let expected = from_f64(expected.collect(), [5, 1, 3]);
-            assert_close(&y.clone().narrow(1, c, 1), &expected, 1e-13);
+            let expected = from_f64(expected.collect(), [5, 3, 1]);
+            assert_close(&y.clone().narrow(2, c, 1), &expected, 1e-13);
             mean.push(0.1 * m);
             variance.push(0.9 + 0.1 * squares / 14.0);
         }
         let valid = norm.valid();
         assert_close(&valid.running_mean.value(), &from_f64(mean.clone(), [2]), 1e-13);
         assert_close(&valid.running_variance.value(), &from_f64(variance.clone(), [2]), 1e-13);
-        let row = x.clone().narrow(0, 0, 1).narrow(1, 0, 1);
+        let row = x.clone().narrow(0, 0, 1).narrow(2, 0, 1);
         let expected = (row - mean[0]) / (variance[0] + EPS).sqrt();
-        assert_close(&valid.forward(x, None).narrow(0, 0, 1).narrow(1, 0, 1), &expected, 1e-13);
+        assert_close(&valid.forward(x, None).narrow(0, 0, 1).narrow(2, 0, 1), &expected, 1e-13);
     }
 
     #[test]
     fn padding_is_left_out_of_the_statistics() {
         // Series of 3 and 1 rows, padded to 4, and the same 4 rows as one series.
-        let x = normal([2, 3, 4], 2);
-        let part = |i, n| x.clone().narrow(0, i, 1).narrow(2, 0, n);
-        let joined = Tensor::cat(vec![part(0, 3), part(1, 1)], 2);
-        let present = from_f64(vec![1.0, 1.0, 1.0, 0.0, 1.0, 0.0, 0.0, 0.0], [2, 1, 4]).autodiff();
+        let x = normal([2, 4, 3], 2);
+        let part = |i, n| x.clone().narrow(0, i, 1).narrow(1, 0, n);
+        let joined = Tensor::cat(vec![part(0, 3), part(1, 1)], 1);
+        let present = from_f64(vec![1.0, 1.0, 1.0, 0.0, 1.0, 0.0, 0.0, 0.0], [2, 4, 1]).autodiff();
         let (padded, plain) = (norm(3).train(), norm(3).train());
         let y = padded.forward(x.clone().autodiff(), Some(&present)).inner();
         let expected = plain.forward(joined.autodiff(), None).inner();
         assert_close(
-            &y.clone().narrow(0, 0, 1).narrow(2, 0, 3),
-            &expected.clone().narrow(2, 0, 3),
+            &y.clone().narrow(0, 0, 1).narrow(1, 0, 3),
+            &expected.clone().narrow(1, 0, 3),
             1e-13,
         );
-        assert_close(&y.narrow(0, 1, 1).narrow(2, 0, 1), &expected.narrow(2, 3, 1), 1e-13);
+        assert_close(&y.narrow(0, 1, 1).narrow(1, 0, 1), &expected.narrow(1, 3, 1), 1e-13);
         let running = |norm: &BatchNorm| norm.valid().running_variance.value();
         assert_close(&running(&padded), &running(&plain), 1e-13);
     }

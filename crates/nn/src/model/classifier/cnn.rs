@@ -12,9 +12,8 @@
 
 use burn::module::{Module, Param};
 use burn::tensor::activation::relu;
-use burn::tensor::module::conv1d;
-use burn::tensor::ops::ConvOptions;
 use burn::tensor::{Bool, Device, Tensor};
+use regard_kernels::convolution::convolution;
 use serde::{Deserialize, Serialize};
 
 use super::batch_norm::BatchNorm;
@@ -62,7 +61,7 @@ pub struct CnnClassifier {
 
 #[derive(Module, Debug)]
 struct Layer {
-    /// `[filters, channels, length]`.
+    /// `[length, channels, filters]`.
     weight: Param<Tensor<3>>,
     norm: BatchNorm,
 }
@@ -92,7 +91,7 @@ impl CnnClassifierConfig {
         }
         rate(("dropout", self.dropout))?;
         let layer = |(d_in, Convolution { filters, length })| Layer {
-            weight: uniform([filters, d_in, length], fan_in_bound(d_in * length), device),
+            weight: uniform([length, d_in, filters], fan_in_bound(d_in * length), device),
             norm: BatchNorm::new(filters, device),
         };
         Ok(CnnClassifier {
@@ -140,21 +139,19 @@ impl CnnClassifier {
     /// As there.
     #[must_use]
     pub fn forward(&self, x: Tensor<3>, padding: Option<&Tensor<2, Bool>>) -> Tensor<2> {
-        let present = padding.map(|padding| present(&x, padding).swap_dims(1, 2));
-        let mut h = x.swap_dims(1, 2);
+        let present = padding.map(|padding| present(&x, padding));
+        let mut h = x;
         for layer in &self.layers {
             h = dropout(layer.forward(h, present.as_ref()), self.dropout);
         }
-        self.head.forward(h.swap_dims(1, 2), padding)
+        self.head.forward(h, padding)
     }
 }
 
 impl Layer {
-    /// `[batch, channels, time]` to `[batch, filters, time]`, with zeros in padded rows.
+    /// `[batch, time, channels]` to `[batch, time, filters]`, with zeros in padded rows.
     fn forward(&self, x: Tensor<3>, present: Option<&Tensor<3>>) -> Tensor<3> {
-        let [_, _, length] = self.weight.dims();
-        let options = ConvOptions::new([1], [length / 2], [1], 1);
-        let h = conv1d(x, self.weight.val(), None, options);
+        let h = convolution(x, self.weight.val());
         let h = relu(self.norm.forward(h, present));
         match present {
             None => h,
