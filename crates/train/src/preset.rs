@@ -32,6 +32,7 @@ const ALL: &[Preset] = &[
     preset!("sinusoids"),
     preset!("sinusoids-lifted"),
     preset!("uci-har"),
+    preset!("uci-har-paper"),
 ];
 
 impl Preset {
@@ -79,7 +80,7 @@ mod tests {
             message,
             "no preset and no file is called \"lorens\" (did you mean \"lorenz\"?); \
              presets: lorenz, lorenz-anchor, lorenz-direct, lorenz-lifted, lorenz-noise, \
-             reactor, reactor-lifted, series, shear-flow, shear-flow-lifted, sinusoids, sinusoids-lifted, uci-har"
+             reactor, reactor-lifted, series, shear-flow, shear-flow-lifted, sinusoids, sinusoids-lifted, uci-har, uci-har-paper"
         );
     }
 }

@@ -21,7 +21,7 @@ pub(super) const FEW: usize = 48;
 /// A weight matrix `[k, n]` in panels of [`PANEL`] columns, each `[k, PANEL]`, or as it is.
 pub(crate) struct Packed<S> {
     /// Keeps the memory that `first` points to, unless the caller does.
-    _panels: Vec<S>,
+    panels: Vec<S>,
     first: Ptr<S>,
     /// Columns per panel.
     width: usize,
@@ -56,23 +56,22 @@ impl<S: Scalar> Packed<S> {
             }
         }
         let first = Ptr(panels.as_mut_ptr());
-        Self { _panels: panels, first, width: PANEL, panel_step: k, row: PANEL, k, n }
+        Self { panels, first, width: PANEL, panel_step: k, row: PANEL, k, n }
     }
 
     /// `W` as one panel where it is; rows are contiguous, and `w` outlives the result.
     pub(crate) fn in_place(w: Ptr<S>, k: usize, n: usize) -> Self {
-        Self { _panels: Vec::new(), first: w, width: n.max(1), panel_step: 0, row: n, k, n }
+        Self { panels: Vec::new(), first: w, width: n.max(1), panel_step: 0, row: n, k, n }
     }
 
-    /// `W` as panels that lie at `panels` and outlive the result; see [`Packed::into_panels`].
-    pub(crate) fn of_panels(panels: Ptr<S>, k: usize, n: usize) -> Self {
-        let _panels = Vec::new();
-        Self { _panels, first: panels, width: PANEL, panel_step: k, row: PANEL, k, n }
+    /// `W` as panels that lie at `at` and outlive the result; see [`Packed::into_panels`].
+    pub(crate) fn of_panels(at: Ptr<S>, k: usize, n: usize) -> Self {
+        Self { panels: Vec::new(), first: at, width: PANEL, panel_step: k, row: PANEL, k, n }
     }
 
     /// The panels of [`Packed::new`], one after the other.
     pub(crate) fn into_panels(self) -> Vec<S> {
-        self._panels
+        self.panels
     }
 
     /// `C = A W` for `m` rows of `A` and of `C`, given as pointers and distances between rows.

@@ -54,6 +54,9 @@ impl PlanBuilder {
     /// # Shapes
     /// - `x`: `[rows, d_in]`; `weight`: `[d_in, d_out]`; `bias`: `[d_out]`
     /// - returns: `[rows, d_out]`
+    ///
+    /// # Panics
+    /// If the shapes disagree.
     pub fn affine(
         &mut self,
         x: Slot,
@@ -78,10 +81,17 @@ impl PlanBuilder {
     /// # Shapes
     /// - `alpha`: `[heads, rows, time]`; `x`: `[time, width]`
     /// - returns: `[rows, width]`
+    ///
+    /// # Panics
+    /// If the shapes disagree.
     pub fn mix(&mut self, reach: Reach, alpha: Tensor<3>, x: Slot) -> Slot {
         let [heads, rows, _] = alpha.dims();
         assert_shape!(alpha, [heads, rows, x.rows]);
-        assert!(heads > 0 && x.width % heads == 0, "{heads} heads share {} columns", x.width);
+        assert!(
+            heads > 0 && x.width.is_multiple_of(heads),
+            "{heads} heads share {} columns",
+            x.width
+        );
         assert!(reach == Reach::FULL || rows == x.rows, "a limited reach needs a square matrix");
         let alpha = self.constants(values(alpha));
         self.push(Op::Mix { alpha, heads, reach }, &[x], [rows, x.width])
@@ -91,6 +101,9 @@ impl PlanBuilder {
     ///
     /// # Shapes
     /// - `x`, `offset` and the result: `[rows, width]`
+    ///
+    /// # Panics
+    /// If the shapes disagree.
     pub fn add(&mut self, x: Slot, offset: Tensor<2>) -> Slot {
         assert_shape!(offset, [x.rows, x.width]);
         let offset = self.constants(values(offset));
@@ -101,8 +114,11 @@ impl PlanBuilder {
     ///
     /// # Shapes
     /// - `x` and the result: `[rows, width]`, `width` even
+    ///
+    /// # Panics
+    /// If the shapes disagree.
     pub fn pair_pool(&mut self, x: Slot) -> Slot {
-        assert!(x.width % 2 == 0, "width = {} must be even", x.width);
+        assert!(x.width.is_multiple_of(2), "width = {} must be even", x.width);
         self.push(Op::PairPool, &[x], [x.rows, x.width])
     }
 
@@ -110,6 +126,9 @@ impl PlanBuilder {
     ///
     /// # Shapes
     /// - `x`, `branch` and the result: `[rows, width]`; `gamma`, `beta`: `[width]`
+    ///
+    /// # Panics
+    /// If the shapes disagree.
     pub fn residual_norm(
         &mut self,
         x: Slot,
@@ -131,12 +150,19 @@ impl PlanBuilder {
     ///
     /// # Shapes
     /// - each of `qkv` and the result: `[rows, width]`, `width` a multiple of `heads`
+    ///
+    /// # Panics
+    /// If the shapes disagree.
     pub fn attention(&mut self, qkv: [Slot; 3], heads: usize, scale: f64, causal: bool) -> Slot {
         let shape = [qkv[0].rows, qkv[0].width];
         for x in qkv {
             assert_eq!([x.rows, x.width], shape, "queries, keys and values have one shape");
         }
-        assert!(heads > 0 && shape[1] % heads == 0, "{heads} heads share {} columns", shape[1]);
+        assert!(
+            heads > 0 && shape[1].is_multiple_of(heads),
+            "{heads} heads share {} columns",
+            shape[1]
+        );
         assert!(scale > 0.0, "scale = {scale} must be positive");
         self.push(Op::Attention { heads, scale, causal }, &qkv, shape)
     }
@@ -145,6 +171,9 @@ impl PlanBuilder {
     ///
     /// # Shapes
     /// - `x`: `[time, width]`; `net` and the result: `[rows, width]`; `scale`: `width` numbers
+    ///
+    /// # Panics
+    /// If the shapes disagree.
     pub fn increment(&mut self, x: Slot, net: Slot, scale: &[f64]) -> Slot {
         assert!(x.rows > 0 && x.width == net.width, "rows of {} and {}", x.width, net.width);
         assert_eq!(scale.len(), x.width, "one scale per column");
@@ -208,7 +237,9 @@ impl PlanBuilder {
     }
 
     fn push(&mut self, op: Op, inputs: &[Slot], [rows, width]: [usize; 2]) -> Slot {
-        inputs.iter().for_each(|&slot| self.check(slot));
+        for &slot in inputs {
+            self.check(slot);
+        }
         let output = self.slot(rows, width);
         self.stages.push(Stage { op, inputs: inputs.to_vec(), output });
         output

@@ -64,7 +64,8 @@ pub(super) fn classical(
     observer: &mut dyn Observer,
 ) -> Vec<ClassRow> {
     observer.phase("fitting baselines", None);
-    vec![majority(data), ridge(config, data)]
+    let ridge = (!config.baselines.ridge.is_empty()).then(|| ridge(config, data));
+    std::iter::once(majority(data)).chain(ridge).collect()
 }
 
 /// Always the most frequent class of the training part.

@@ -93,7 +93,7 @@ pub struct ClassifyFit {
     /// Epochs without a better validation score before the run ends; never by default.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub patience: Option<usize>,
-    /// Largest norm of the gradient; larger ones are scaled down.
+    /// Largest norm of the gradient; larger ones are scaled down; never by default.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub clip_norm: Option<f64>,
     /// Share of the target probability spread over all classes.
@@ -160,7 +160,7 @@ impl Default for ClassifyFit {
             batch_size: 128,
             drop_last: false,
             patience: None,
-            clip_norm: Some(5.0),
+            clip_norm: None,
             label_smoothing: 0.0,
             class_weights: ClassWeights::Equal,
             select: Select::Loss,

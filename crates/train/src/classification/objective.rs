@@ -14,6 +14,8 @@ use crate::precision::{Precision, tensor};
 /// Series per batch where nothing is learned: that of the published scores, which matter where a model
 /// is asked to use the statistics of the batch.
 const SCORE_BATCH: usize = 256;
+/// Seed of the device's random stream where nothing is learned.
+const SCORE_SEED: u64 = 0;
 
 /// Cross entropy with label smoothing and class weights.
 pub(super) struct ClassError<'a> {
@@ -96,6 +98,8 @@ pub(super) fn score(model: &Classifier, part: &Part, n_classes: usize) -> ClassS
 /// Probabilities of the classes, one row per series.
 pub(super) fn probabilities(model: &Classifier, part: &Part) -> Vec<f64> {
     let (device, precision) = (Device::default(), Precision::of_module(model));
+    // A model that uses chance while it is scored gives the same scores again.
+    device.seed(SCORE_SEED);
     let indices: Vec<usize> = (0..part.len()).collect();
     let rows = indices.chunks(SCORE_BATCH).flat_map(|chunk| {
         let batch = part.batch(chunk, &device, precision, None);

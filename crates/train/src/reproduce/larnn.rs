@@ -49,6 +49,22 @@ were chosen without the test part, those of the other networks are the same loop
         model("cnn", "cnn", &[]),
         model("softmax", "softmax", &[]),
         Row { max_seeds: 3, ..model("residual-bilstm", "residual-bilstm", &[]) },
+        Row {
+            label: "paper-larnn, short",
+            preset: Some("uci-har-paper"),
+            model: None,
+            set: &["model.d_hidden=32", "model.n_heads=8", "model.window=10", "fit.epochs=10"],
+            quick: Some(&[]),
+            max_seeds: 3,
+        },
+        Row {
+            label: "paper-larnn",
+            preset: Some("uci-har-paper"),
+            model: None,
+            set: &[],
+            quick: None,
+            max_seeds: 1,
+        },
     ],
     claims,
 };
