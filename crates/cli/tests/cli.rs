@@ -489,4 +489,8 @@ fn the_closed_form_forecasts_for_longer_than_a_reservoir() {
     let vpt = model["vpt"].as_array().unwrap().iter().find(|v| v["threshold"] == 0.5).unwrap();
     // A thousand steps are 9.06 Lyapunov times; a reservoir of a thousand nodes reaches about 10.
     assert!(vpt["median"].as_f64().unwrap() > 8.0, "{vpt}");
+    let table = sandbox.regard("inspect done").success();
+    for part in ["lifted · window", "Σ α⊗W", "eigenvalues of the map of delay coordinates"] {
+        assert!(table.contains(part), "no {part} in\n{table}");
+    }
 }

@@ -29,8 +29,8 @@ use serde::Serialize;
 
 pub use matrix::{Eigenvalue, MatrixStats};
 pub use spectrum::Peak;
-pub(crate) use text::means;
 pub use text::table;
+pub(crate) use text::{Mean, means};
 
 use crate::error::TrainError;
 use crate::forecast_run::read_like;

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::Inspection;
+use super::{Inspected, Inspection};
 
 /// Eigenvalues of a head that are named.
 const NAMED: usize = 4;
@@ -37,10 +37,10 @@ pub fn table(inspection: &Inspection) -> String {
             );
         }
     }
-    for (name, trained, fresh) in means(inspection) {
+    for Mean { name, trained, fresh, largest } in means(inspection) {
         let _ = writeln!(
             out,
-            "\nmean effective rank of {name}: {trained:.2} of {window}, at the start {fresh:.2}"
+            "\nmean effective rank of {name}: {trained:.2} of {largest}, at the start {fresh:.2}"
         );
     }
     let unit = if inspection.dt.is_some() { "unit of time" } else { "step" };
@@ -74,8 +74,17 @@ pub fn table(inspection: &Inspection) -> String {
     out
 }
 
-/// Name and mean effective ranks, trained and fresh, of every kind of matrix.
-pub(crate) fn means(inspection: &Inspection) -> Vec<(&'static str, f64, f64)> {
+/// Mean effective ranks of one kind of matrix.
+pub(crate) struct Mean {
+    pub(crate) name: &'static str,
+    pub(crate) trained: f64,
+    pub(crate) fresh: f64,
+    /// The rank that it can have.
+    pub(crate) largest: usize,
+}
+
+/// The effective ranks of every kind of matrix.
+pub(crate) fn means(inspection: &Inspection) -> Vec<Mean> {
     let Some(first) = inspection.heads.first() else { return Vec::new() };
     let n = inspection.heads.len() as f64;
     let mean = |i: usize| {
@@ -84,6 +93,9 @@ pub(crate) fn means(inspection: &Inspection) -> Vec<(&'static str, f64, f64)> {
         let fresh: f64 = matrices().map(|m| m.fresh.effective_rank).sum();
         (trained / n, fresh / n)
     };
-    let names = first.matrices.iter().enumerate();
-    names.map(|(i, matrix)| (matrix.name, mean(i).0, mean(i).1)).collect()
+    let of = |(i, matrix): (usize, &Inspected)| {
+        let (trained, fresh) = mean(i);
+        Mean { name: matrix.name, trained, fresh, largest: matrix.trained.decay.len() }
+    };
+    first.matrices.iter().enumerate().map(of).collect()
 }

@@ -7,7 +7,7 @@ use super::super::markup::Markup;
 use super::super::plot;
 use super::page::{Span, figure, page, section};
 use super::table::scrolling;
-use crate::inspect::{HeadInspection, Inspected, Inspection, means};
+use crate::inspect::{HeadInspection, Inspected, Inspection, Mean, means};
 
 /// The page of one inspection, complete in itself.
 #[must_use]
@@ -37,11 +37,10 @@ fn header(out: &mut Markup, inspection: &Inspection, title: &str) {
             let _ = write!(line, " · means over {} test windows", inspection.n_windows);
         }
         out.leaf("p", &[("class", &"byline")], line);
-        for (name, trained, fresh) in means(inspection) {
+        for Mean { name, trained, fresh, largest } in means(inspection) {
             let sentence = format!(
-                "Mean effective rank of {name}: {trained:.2} of {}; as drawn before training: \
-                 {fresh:.2}.",
-                inspection.window
+                "Mean effective rank of {name}: {trained:.2} of {largest}; as drawn before training: \
+                 {fresh:.2}."
             );
             out.leaf("p", &[("class", &"summary")], sentence);
         }

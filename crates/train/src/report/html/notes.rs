@@ -51,7 +51,7 @@ pub(super) fn section(section: &PoincareSection) -> String {
     let count = |rows: &[Vec<f64>]| rows.first().map_or(0, Vec::len);
     format!(
         "Poincaré section: where {} passes {} upwards, its mean over the truth. From all starts the truth \
-         crosses {} times, the free runs {} times; two systems with the same attractor fill the same curve.",
+         crosses {} times, the free runs {} times; two systems with the same attractor meet the plane in the same places.",
         section.variable,
         Notation::Typeset.significant(section.level, 3),
         count(&section.crossings.truth),
