@@ -393,6 +393,16 @@ mod tests {
     }
 
     #[test]
+    fn the_search_of_the_larnn_paper_is_a_sweep() {
+        let text = include_str!("../../../../presets/sweeps/larnn.toml");
+        let config = SweepConfig::parse(Path::new("larnn.toml"), text, Path::new("")).unwrap();
+        assert_eq!((config.keys.len(), config.objective.is_minimised()), (12, false));
+        // Their form L(0.6) around 64, in whole numbers: 64 / e^0.6 = 35.1, 64 e^0.6 = 116.6.
+        let width = &config.keys.iter().find(|key| key.path == "model.d_model").unwrap();
+        assert!(width.distribution.describe().starts_with("integers 35 to 117"), "{width:?}");
+    }
+
+    #[test]
     fn a_grid_of_real_numbers_needs_points() {
         let text = "base = \"lorenz\"\n[search]\nmethod = \"grid\"\n[keys]\n\
                     \"fit.optimizer.learning_rate\" = { distribution = \"uniform\", low = 0.1, high = 0.2";
