@@ -1,5 +1,7 @@
 //! A sweep for a terminal: a line per trial while it runs, and a table of the best ones.
 
+use std::fmt::Write;
+
 use super::format::{MISSING, Notation, duration, printable, shorten};
 use super::sweep::{SweepReport, SweepTrial, shown};
 
@@ -18,27 +20,24 @@ pub(crate) fn sweep_line(
     let Some(trial) = report.trials.iter().find(|trial| trial.number == number) else {
         return label.to_owned();
     };
-    let value = |trial: &SweepTrial| objective(trial);
-    let mut line = match (&trial.message, trial.best_epoch) {
+    let result = match (&trial.message, trial.best_epoch) {
         (Some(message), _) => format!("{label} failed: {message}"),
         (None, Some(epoch)) => {
+            let value = objective(trial);
             let end = if trial.state == "pruned" {
                 format!(", pruned after {} epochs", trial.epochs)
             } else {
                 String::new()
             };
-            format!("{label}: {} {} at epoch {epoch}{end}", report.objective, value(trial))
+            format!("{label}: {} {value} at epoch {epoch}{end}", report.objective)
         }
         (None, None) => format!("{label}: no value"),
     };
-    line += &format!(" · {}", duration(trial.seconds));
-    if let Some(best) = report.best_trial() {
-        line += &format!(" · best {} (trial {})", value(best), best.number);
-    }
-    if let Some(seconds) = left {
-        line += &format!(" · about {} left", duration(seconds));
-    }
-    printable(&line)
+    let best = report.best_trial();
+    let best = best.map(|best| format!("best {} (trial {})", objective(best), best.number));
+    let left = left.map(|seconds| format!("about {} left", duration(seconds)));
+    let parts = [Some(result), Some(duration(trial.seconds)), best, left];
+    printable(&parts.into_iter().flatten().collect::<Vec<_>>().join(" · "))
 }
 
 /// The best trials with their keys, the importance of the keys, and how to have the best model.
@@ -58,10 +57,10 @@ pub fn sweep_table(report: &SweepReport) -> String {
     rows.extend(ranked.iter().take(ROWS).map(|trial| row(report, trial)));
     push_aligned(&mut out, &rows);
     if ranked.len() > ROWS {
-        out += &format!("… and {} more trials in the report\n", ranked.len() - ROWS);
+        let _ = writeln!(out, "… and {} more trials in the report", ranked.len() - ROWS);
     }
 
-    out += &format!("\nImportance of the keys, from {} trials\n\n", report.n_judged);
+    let _ = writeln!(out, "\nImportance of the keys, from {} trials\n", report.n_judged);
     let mut keys: Vec<_> = report.keys.iter().collect();
     keys.sort_by(|a, b| b.importance.unwrap_or(-1.0).total_cmp(&a.importance.unwrap_or(-1.0)));
     let importances: Vec<Vec<String>> = keys
@@ -74,9 +73,10 @@ pub fn sweep_table(report: &SweepReport) -> String {
     push_aligned(&mut out, &importances);
 
     if let Some(best) = &report.best {
-        out += &format!(
+        let _ = writeln!(
+            out,
             "\nbest      trial {}, chosen without the test part\n\
-             again     {}\nscore it  {}\n",
+             again     {}\nscore it  {}",
             best.number,
             printable(&best.command),
             printable(&best.score)
