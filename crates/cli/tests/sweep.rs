@@ -67,7 +67,7 @@ base = "base.toml"
 [keys]
 "fit.optimizer.learning_rate" = {{ distribution = "log-uniform", low = 1e-4, high = 1e-1 }}
 "model.mechanism.n_heads" = {{ choices = [1, 2, 4] }}
-"model.d_model" = {{ distribution = "integer", low = 4, high = 16, multiple_of = "model.mechanism.n_heads" }}
+"model.d_model" = {{ distribution = "integer", low = 4, high = 16, step = 2, multiple_of = "model.mechanism.n_heads" }}
 "#
     )
 }
@@ -170,7 +170,7 @@ fn two_processes_share_the_trials_of_one_sweep() {
         assert_eq!(process.code, Some(0), "{}", process.stderr);
         assert!(!process.stderr.contains("abandoned"), "{}", process.stderr);
         let lines = process.stderr.lines().filter(|line| line.contains(": validation_loss "));
-        numbers.extend(lines.map(|line| line.split(' ').nth(1).unwrap().parse().unwrap()));
+        numbers.extend(lines.map(|line| line.split(' ').nth(1).unwrap().parse::<u32>().unwrap()));
     }
     numbers.sort_unstable();
     assert_eq!(numbers, [1, 2, 3, 4, 5, 6, 7, 8]);
@@ -284,7 +284,7 @@ fn wrong_files_are_refused() {
         &sandbox,
         "sweep key.toml",
         "key.toml: keys.\"fit.optimizer.learning_rat\" = 0.0001: unknown field `learning_rat`, expected \
-         `learning_rate` or `eps` (did you mean \"learning_rate\"?)",
+         one of `learning_rate`, `eps`, `l2`\nin `fit.optimizer` (did you mean \"learning_rate\"?)",
     );
     with("range.toml", "high = 1e-1", "high = 1e-5");
     refuses(
