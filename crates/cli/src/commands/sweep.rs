@@ -18,7 +18,7 @@ const EXAMPLES: &str = "\
 Examples:
   regard sweep rate.toml                        search until the budget of the file is used up
   regard sweep rate.toml                        the same again goes on where it was stopped
-  regard sweep rate.toml & regard sweep rate.toml     two processes share the trials
+  regard sweep rate.toml &                      a second process shares the trials
   regard sweep rate.toml --json | jq -r .report.best.command
 
 As an array job, on machines that share a folder:
@@ -26,8 +26,8 @@ As an array job, on machines that share a folder:
   regard sweep run jobs --task 3                one task, in any order, again after a kill
   regard sweep collect jobs                     journal and report of all results
 
-The file says base, keys with ranges, and budget: docs/sweep.md. Trials are compared by what validates
-them, never by the test part. Ctrl-C saves a checkpoint and stops; a second Ctrl-C quits at once.";
+The file says base, keys with ranges, and budget: docs/sweep.md. The validation part compares
+trials, never the test part. Ctrl-C saves a checkpoint and stops; a second one quits at once.";
 
 const PLAN_EXAMPLES: &str = "\
 Examples:
