@@ -91,14 +91,15 @@ pub struct SeedRow {
     pub runs: Vec<PathBuf>,
 }
 
-/// Runs a study; a folder per run lies below `options.out`.
+/// Runs a study; a folder per run lies below `options.out`. `after_row` sees the results so far.
 ///
 /// # Errors
-/// As [`crate::train`].
+/// As [`crate::train`], and those of `after_row`.
 pub(super) fn run(
     study: &ClassifyStudy,
     options: &ReproduceOptions,
     observer: &mut dyn Observer,
+    after_row: impl Fn(&ClassifyResults) -> Result<(), TrainError>,
 ) -> Result<ClassifyResults, TrainError> {
     let start = Instant::now();
     let mut results = ClassifyResults {
@@ -113,7 +114,7 @@ pub(super) fn run(
         rows: Vec::new(),
         claims: Vec::new(),
     };
-    let mut baselines = Vec::new();
+    let mut baselines: Vec<ClassRow> = Vec::new();
     for row in study.rows {
         let quick = match (options.quick, row.quick) {
             (true, None) => continue,
@@ -144,17 +145,20 @@ pub(super) fn run(
                 .classify()
                 .ok_or(TrainError::OtherTask { found: "forecast", wanted: "classify" })?;
             if baselines.is_empty() {
-                baselines = of_baselines(&report);
+                baselines = report.scores.iter().filter(|r| r.is_baseline).cloned().collect();
                 results.classes.clone_from(&report.data.classes);
                 results.held_out.clone_from(&report.data.validation.groups);
             }
             result.add(report, outcome.folder);
         }
+        // Baselines stay below the trained rows.
+        results.rows.retain(|row| !row.is_baseline);
         results.rows.push(result);
+        results.rows.extend(baselines.iter().map(of_baseline));
+        results.seconds = start.elapsed().as_secs_f64();
+        results.claims = (study.claims)(&results);
+        after_row(&results)?;
     }
-    results.rows.append(&mut baselines);
-    results.seconds = start.elapsed().as_secs_f64();
-    results.claims = (study.claims)(&results);
     Ok(results)
 }
 
@@ -194,9 +198,8 @@ impl ClassifyResults {
     }
 }
 
-fn of_baselines(report: &ClassifyReport) -> Vec<SeedRow> {
-    let rows = report.scores.iter().filter(|row| row.is_baseline);
-    rows.map(|row| SeedRow { scores: vec![row.clone()], ..SeedRow::new(&row.name, true) }).collect()
+fn of_baseline(row: &ClassRow) -> SeedRow {
+    SeedRow { scores: vec![row.clone()], ..SeedRow::new(&row.name, true) }
 }
 
 /// Mean and sample variance; `None` of nothing.

@@ -10,7 +10,7 @@ mod forecast;
 mod larnn;
 mod markdown;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
@@ -109,24 +109,30 @@ pub fn reproduce(
     options: &ReproduceOptions,
     observer: &mut dyn Observer,
 ) -> Result<StudyResults, TrainError> {
-    let (results, page) = match study {
+    Ok(match study {
         Study::Forecast(study) => {
             let results = forecast::run(study, options, observer)?;
-            let page = markdown::page(study, &results);
-            (StudyResults::Forecast(results), page)
+            write(&options.out, &markdown::page(study, &results), &results)?;
+            StudyResults::Forecast(results)
         }
-        Study::Classify(study) => {
-            let results = classify::run(study, options, observer)?;
-            let page = classify_markdown::page(study, &results);
-            (StudyResults::Classify(results), page)
-        }
-    };
-    let json = serde_json::to_string_pretty(&results).expect("results have a JSON form");
-    for (file, text) in [("README.md", page), ("results.json", json)] {
-        let file = options.out.join(file);
+        Study::Classify(study) => StudyResults::Classify(classify::run(
+            study,
+            options,
+            observer,
+            // Rows take long: a study that is stopped leaves those that it has.
+            |results| write(&options.out, &classify_markdown::page(study, results), results),
+        )?),
+    })
+}
+
+/// Writes the page and its numbers.
+fn write(folder: &Path, page: &str, results: &impl Serialize) -> Result<(), TrainError> {
+    let json = serde_json::to_string_pretty(results).expect("results have a JSON form");
+    for (file, text) in [("README.md", page), ("results.json", &json)] {
+        let file = folder.join(file);
         write_atomically(&file, text.as_bytes()).map_err(TrainError::io("write", &file))?;
     }
-    Ok(results)
+    Ok(())
 }
 
 pub(crate) fn median(values: &[f64]) -> Option<f64> {
