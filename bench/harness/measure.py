@@ -10,6 +10,8 @@ from harness.worker import BenchError
 
 #: A sample during which others used more than this share of the machine is taken again.
 FOREIGN_LIMIT = 0.05
+#: Samples of a row that takes the peer long.
+FEW_ROUNDS = 3
 #: Pause before a sample, in which the other worker's threads stop spinning and go to sleep.
 SETTLE_S = 0.02
 
@@ -94,7 +96,8 @@ def measure(row, ours, peer, settings, random, patience):
     sides = [(peer, peer_side)] + ([(ours, ours_side)] if ours_side else [])
     for worker, side in sides:
         side.iterations = calibrate(row, worker, settings.sample_seconds)
-    for _ in range(settings.rounds):
+    few = getattr(row, "few", False)
+    for _ in range(min(settings.rounds, FEW_ROUNDS) if few else settings.rounds):
         random.shuffle(sides)
         for worker, side in sides:
             sample(row, worker, side, patience)

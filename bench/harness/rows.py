@@ -10,6 +10,7 @@ from fnmatch import fnmatchcase
 
 FLOOR = 1.5
 LSTM_FLOOR = 1.2
+LARNN_FLOOR = 10.0
 ROLLOUT_FLOOR = 10.0
 
 
@@ -95,6 +96,41 @@ class Lstm:
     def flops(self):
         step = 4 * self.d_hidden * (self.d_in + self.d_hidden)
         return 3 * 2 * self.batch * self.time * step
+
+
+@dataclass(frozen=True)
+class Larnn:
+    """A residual stack of LARNN cells of width `d`, with ELU and batch norm on keys and values.
+
+    `task` is `train` (forward with batch statistics, backward to input and parameters) or `stream`
+    (one row of one sequence, with running statistics). `few` is for a row that takes the peer long:
+    one iteration to warm up, three samples.
+    """
+
+    d: int
+    n_heads: int
+    window: int
+    n_layers: int
+    batch: int = 256
+    time: int = 128
+    task: str = "train"
+    few: bool = False
+    floor: float = LARNN_FLOOR
+    parameters = None
+
+    @property
+    def name(self):
+        cell = f"d{self.d}h{self.n_heads}k{self.window}L{self.n_layers}"
+        train = f"larnn/b{self.batch}t{self.time}{cell}"
+        return train if self.task == "train" else f"stream/larnn/{cell}"
+
+    @property
+    def flops(self):
+        attended = sum(min(t + 1, self.window) for t in range(self.time)) * 2 * self.d
+        sequence = self.time * 17 * self.d**2 + attended
+        if self.task == "stream":
+            return 2 * self.n_layers * (17 * self.d**2 + 2 * self.d * self.window)
+        return 3 * 2 * self.n_layers * self.batch * sequence
 
 
 @dataclass(frozen=True)
@@ -215,6 +251,9 @@ ROWS = [
     *(Forecaster(model, SMALL, 256, "infer") for model in [*ATTENTION, "lstm"]),
     *(Forecaster(model, SMALL, 1, "rollout") for model in ROLLED_OUT),
     Lstm(batch=256, time=128, d_in=9, d_hidden=64),
+    Larnn(d=32, n_heads=4, window=10, n_layers=2),
+    Larnn(d=81, n_heads=27, window=38, n_layers=3, few=True),
+    Larnn(d=32, n_heads=4, window=10, n_layers=2, batch=1, time=1, task="stream"),
 ]
 
 

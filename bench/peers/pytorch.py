@@ -18,6 +18,7 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 
+import larnn
 import models
 from harness import rows
 
@@ -36,6 +37,8 @@ def build(row, compiled=False):
         return attention(row), None
     if isinstance(row, rows.Lstm):
         return lstm_layer(row), None
+    if isinstance(row, rows.Larnn):
+        return larnn.iteration(row), None
     model, x, target = model_and_data(row)
     step = iteration(torch.compile(model) if compiled else model, x, target, row, ADAM_FORM)
     return step, sum(parameter.numel() for parameter in model.parameters())
@@ -128,9 +131,10 @@ def training_step(model, x, target, row, adam_form):
     return step
 
 
-def warm_up(step):
+def warm_up(step, few=False):
     start, done = time.monotonic(), 0
-    while done < WARM_UP_ITERATIONS or time.monotonic() - start < WARM_UP_S:
+    iterations = 1 if few else WARM_UP_ITERATIONS
+    while done < iterations or time.monotonic() - start < WARM_UP_S:
         step()
         done += 1
 
@@ -176,7 +180,7 @@ def serve(answers, compiled):
                 answer(f"unknown {name}")
                 continue
             step, parameters = build(row, compiled)
-            warm_up(step)
+            warm_up(step, getattr(row, "few", False))
             prepared[name] = step
             described = {"flops": row.flops}
             if parameters is not None:

@@ -17,7 +17,10 @@ use regard_kernels::pointwise::{Activation, mean_squared_error};
 use regard_kernels::recurrent::lstm::lstm;
 use regard_kernels::softmax;
 use regard_nn::layer::{Encoder, EncoderConfig};
-use regard_nn::mechanism::{Basis, EasyConfig, MechanismConfig, SoftmaxConfig, TimeMatrix};
+use regard_nn::mechanism::{
+    Attention as _, Basis, EasyConfig, Larnn, LarnnConfig, LarnnStream, MechanismConfig,
+    SoftmaxConfig, TimeMatrix,
+};
 use regard_nn::model::{ForecastShape, ForecasterConfig, Model, ModelConfig, Readout};
 use regard_train::optimizer::{AdamConfig, Optimizer};
 use regard_train::registry;
@@ -110,6 +113,9 @@ fn prepare(name: &str) -> Option<Box<dyn Work + Send>> {
         "encoder/16x256x128" => Box::new(EncoderStep::new([16, 256, 128], 8, 512)),
         "encoder/32x64x64" => Box::new(EncoderStep::new([32, 64, 64], 4, 256)),
         "lstm/b256t128i9h64" => Box::new(LstmLayer::new([256, 128, 9], 64)),
+        "larnn/b256t128d32h4k10L2" => Box::new(LarnnLayers::new([256, 128, 32], [4, 10, 2])),
+        "larnn/b256t128d81h27k38L3" => Box::new(LarnnLayers::new([256, 128, 81], [27, 38, 3])),
+        "stream/larnn/d32h4k10L2" => Box::new(LarnnSteps::new(32, [4, 10, 2])),
         _ => {
             let mut parts = name.split('/');
             match (parts.next()?, parts.next()?, parts.next(), parts.next()) {
@@ -253,6 +259,65 @@ impl Work for LstmLayer {
         for weight in &self.weights {
             std::hint::black_box(weight.grad(&grads));
         }
+    }
+}
+
+/// Stacked LARNN cells, forward and backward to the input and all parameters, without dropout.
+struct LarnnLayers {
+    cells: Larnn,
+    x: Tensor<3>,
+    grad: Tensor<3>,
+}
+
+fn larnn(d_model: usize, [n_heads, window, n_layers]: [usize; 3], device: &Device) -> Larnn {
+    device.seed(1);
+    let config = LarnnConfig {
+        window,
+        n_layers,
+        dropout_attention: 0.0,
+        dropout_output: 0.0,
+        ..LarnnConfig::new(n_heads)
+    };
+    config.init(d_model, device).expect("the sizes are valid")
+}
+
+impl LarnnLayers {
+    fn new(shape: [usize; 3], sizes: [usize; 3]) -> Self {
+        let device = Device::default().autodiff();
+        let [_, _, d_model] = shape;
+        Self {
+            cells: larnn(d_model, sizes, &device),
+            x: normal(shape, 1, &device).require_grad(),
+            grad: normal(shape, 2, &device),
+        }
+    }
+}
+
+impl Work for LarnnLayers {
+    fn run(&mut self) {
+        let rows = self.cells.forward(self.x.clone(), None);
+        let grads = (rows * self.grad.clone()).sum().backward();
+        std::hint::black_box(self.x.grad(&grads));
+    }
+}
+
+/// One row of one live sequence through stacked LARNN cells in evaluation.
+struct LarnnSteps {
+    stream: LarnnStream,
+    row: Vec<f64>,
+}
+
+impl LarnnSteps {
+    fn new(d_model: usize, sizes: [usize; 3]) -> Self {
+        let device = Device::default();
+        let row = normal([1, d_model], 1, &device).into_data().iter::<f64>().collect();
+        Self { stream: larnn(d_model, sizes, &device).stream(), row }
+    }
+}
+
+impl Work for LarnnSteps {
+    fn run(&mut self) {
+        std::hint::black_box(self.stream.step(&self.row));
     }
 }
 

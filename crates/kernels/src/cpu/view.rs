@@ -65,8 +65,15 @@ impl Storage for f64 {
 }
 
 /// A pointer that threads may share; each writes its own part.
-#[derive(Clone, Copy)]
 pub(crate) struct Ptr<S>(pub(crate) *mut S);
+
+impl<S> Clone for Ptr<S> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<S> Copy for Ptr<S> {}
 
 unsafe impl<S> Send for Ptr<S> {}
 unsafe impl<S> Sync for Ptr<S> {}

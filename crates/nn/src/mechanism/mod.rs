@@ -15,8 +15,8 @@ use serde::{Deserialize, Serialize};
 
 pub use easy::{AlphaInit, EasyAttention, EasyConfig, EasyForm};
 pub use larnn::{
-    Evaluation, GateMode, KeyValueForm, Larnn, LarnnConfig, LarnnInit, LarnnState, NormKind,
-    RunningRule, Stack,
+    Evaluation, GateMode, KeyValueForm, Larnn, LarnnConfig, LarnnInit, LarnnState, LarnnStream,
+    NormKind, RunningRule, Stack,
 };
 pub use softmax::{SoftmaxAttention, SoftmaxConfig, SoftmaxState};
 

@@ -84,9 +84,11 @@ impl<'a> Scan<'a> {
             None => hidden.clone(),
         };
         let hidden = if dropout.carried() { out.clone() } else { hidden };
-        let dropped = usize::from(n == self.setting.window);
-        let kept = state.cells.narrow(1, dropped, n - dropped);
-        let cells = Tensor::cat(vec![kept, cell.unsqueeze_dim(1)], 1);
+        let kept = n.min(self.setting.window - 1);
+        let mut cells = cell.unsqueeze_dim(1);
+        if kept > 0 {
+            cells = Tensor::cat(vec![state.cells.narrow(1, n - kept, kept), cells], 1);
+        }
         (out, LarnnState { hidden, cells })
     }
 
@@ -118,7 +120,8 @@ impl<'a> Scan<'a> {
         }
         let heads = |x: Tensor<2>, n| x.reshape([batch, n, *n_heads, d_head]).swap_dims(1, 2);
         let scores = heads(query.clone(), 1).matmul(heads(keys, n).swap_dims(2, 3));
-        let mut weights = softmax(scores / (d_head as f64).sqrt(), 3);
+        // A product: the gradient of a quotient by a number is rounded to single precision.
+        let mut weights = softmax(scores * (d_head as f64).sqrt().recip(), 3);
         if let Some(mask) = dropout.at(Place::Attention, t, n_heads * window, &query) {
             let mask = mask.reshape([batch, *n_heads, 1, *window]);
             weights = weights * mask.narrow(3, window - n, n);

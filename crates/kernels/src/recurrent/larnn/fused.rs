@@ -3,22 +3,20 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use burn::tensor::{Tensor, TensorData};
+use burn::tensor::TensorData;
 use rayon::prelude::*;
 
-use super::backward::{Backward, Grads};
-use super::dropout::{Dropout, Place, Rate};
-use super::forward::Forward;
-use super::lanes::ROWS;
-use super::moments::host;
-use super::plan::{Memory, NormWeights, Plan, Sizes, Source, transposed};
+use super::backward::{Backward, BackwardScan, Common, Grads};
+use super::forward::{Forward, ForwardScan};
+use super::plan::{Memory, Sizes};
+use super::prepare::{Masks, plan};
 use super::products::{WeightGrads, gradients};
-use super::setting::{EPS, KeyValue, LarnnSetting, Norm, position_table};
-use super::statistics::Partials;
-use super::team::together;
+use super::setting::{LarnnSetting, Norm};
+use super::statistics::{Now, Partials};
+use super::team::{Team, together};
 use crate::cpu::dispatch::launch;
 use crate::cpu::math::Tables;
-use crate::cpu::op::{FusedOp, flex};
+use crate::cpu::op::FusedOp;
 use crate::cpu::view::{FlexTensor, Output, Ptr, Storage, View, by_dtype, contiguous, dims};
 
 /// Below this many multiply-adds a scan is not worth a second thread.
@@ -114,7 +112,7 @@ impl Scan {
         }
     }
 
-    fn coupled(&self) -> bool {
+    pub(super) fn coupled(&self) -> bool {
         matches!(self.setting.norm, Norm::Batch)
     }
 
@@ -125,126 +123,6 @@ impl Scan {
             return 1;
         }
         rayon::current_num_threads().min(sizes.chunks())
-    }
-}
-
-/// The weights as the kernels want them.
-fn plan<S: Storage + Tables>(
-    scan: &Scan,
-    sizes: &Sizes,
-    inputs: &[FlexTensor; INPUTS],
-    masks: &Masks,
-) -> Plan<S> {
-    let Sizes { d, d_in, n_position, window, .. } = *sizes;
-    let setting = &scan.setting;
-    let [_, gates, gates_bias, query, query_bias, key_value, key_value_bias, ..] = inputs;
-    let [.., output, output_bias, gamma, beta, _, _] = inputs;
-    let matrix = |x: &FlexTensor| View::<S, 2>::new(x).ptr;
-    let vector = |x: &FlexTensor| {
-        let [n] = dims(x);
-        let from = View::<S, 1>::new(x).ptr;
-        (0..n).map(|i| unsafe { *from.at(i) }).collect::<Vec<S>>()
-    };
-    let [gates, query, key_value, output] = [gates, query, key_value, output].map(matrix);
-    let (mut seen_t, k) = (vec![S::ZERO; 5 * d * (d_in + d)], d_in + d);
-    let mut attention_t = vec![S::ZERO; 4 * d * d];
-    let mut output_t = vec![S::ZERO; d * d];
-    let mut key_value_t = vec![S::ZERO; 2 * d * d];
-    unsafe {
-        transposed(gates, 4 * d, [4 * d, k], &mut seen_t, k);
-        transposed(query, d, [d, k], &mut seen_t[4 * d * k..], k);
-        transposed(Ptr(gates.at(k * 4 * d)), 4 * d, [4 * d, d], &mut attention_t, d);
-        transposed(output, d, [d, d], &mut output_t, d);
-        transposed(key_value, 2 * d, [2 * d, d], &mut key_value_t, d);
-    }
-    let key_value_bias: Vec<S> = vector(key_value_bias);
-    let ages = setting.positional_encoding.then(|| {
-        let table = position_table(window);
-        let row = |age: usize, f: usize| {
-            let weight = |i: usize| unsafe { *key_value.at((d + i) * 2 * d + f) }.to_f64();
-            let sum: f64 = (0..n_position).map(|i| table[age * n_position + i] * weight(i)).sum();
-            S::from_f64(sum + key_value_bias[f].to_f64())
-        };
-        (0..window * 2 * d).map(|i| row(i / (2 * d), i % (2 * d))).collect()
-    });
-    let given = match &setting.norm {
-        Norm::Running(moments) => {
-            Some([&moments.mean, &moments.var].map(|x| host(x.clone().without_autodiff())))
-        }
-        _ => None,
-    };
-    let n_norms = setting.n_norms();
-    let norms = std::array::from_fn(|site| {
-        let mut norm = NormWeights::identity(d);
-        if site < n_norms {
-            let row = |x: &FlexTensor| {
-                let from = View::<S, 2>::new(x).ptr;
-                (0..d).map(|f| unsafe { *from.at(site * d + f) }).collect()
-            };
-            (norm.gamma, norm.beta) = (row(gamma), row(beta));
-            if let Some([mean, var]) = &given {
-                let part = site * d..(site + 1) * d;
-                norm.mean = mean[part.clone()].iter().map(|x| S::from_f64(*x)).collect();
-                let inverse = |var: &f64| S::from_f64(1.0 / (var + EPS).sqrt());
-                norm.inverse = var[part].iter().map(inverse).collect();
-            }
-        }
-        norm
-    });
-    let [attention_mask, output_mask] = masks.sources(&setting.dropout);
-    Plan {
-        gates,
-        query,
-        key_value,
-        output,
-        seen_t,
-        attention_t,
-        output_t,
-        key_value_t,
-        gates_bias: vector(gates_bias),
-        query_bias: vector(query_bias),
-        output_bias: vector(output_bias),
-        key_value_bias,
-        ages,
-        linear: setting.key_value == KeyValue::Linear,
-        norms,
-        coupled: scan.coupled(),
-        normalises_keys: setting.normalises_keys(),
-        attention_mask,
-        output_mask,
-        carried: setting.dropout.carried(),
-    }
-}
-
-/// Given masks of attention and output, with what they hold per step.
-struct Masks([Option<(FlexTensor, usize)>; 2]);
-
-impl Masks {
-    fn new(dropout: &Dropout) -> Self {
-        let Dropout::Masks(masks) = dropout else { return Self([None, None]) };
-        let of = |mask: Option<Tensor<4>>| {
-            mask.map(|mask| {
-                let [_, _, n, m] = mask.dims();
-                (contiguous(flex(mask.without_autodiff())), n * m)
-            })
-        };
-        Self([of(masks.attention.clone()), of(masks.output.clone().map(|m| m.unsqueeze_dim(3)))])
-    }
-
-    fn sources<S: Storage>(&self, dropout: &Dropout) -> [Option<Source<S>>; 2] {
-        if let Dropout::Hashed(hashed) = dropout {
-            let rates = [(Place::Attention, hashed.attention), (Place::Output, hashed.output)];
-            return rates.map(|(place, rate)| {
-                Rate::new(rate).map(|rate| Source::Hashed { seed: hashed.seed, place, rate })
-            });
-        }
-        let of = |mask: &Option<(FlexTensor, usize)>| {
-            mask.as_ref().map(|(mask, size)| Source::Given {
-                factors: View::<S, 4>::new(mask).ptr,
-                size: *size,
-            })
-        };
-        [of(&self.0[0]), of(&self.0[1])]
     }
 }
 
@@ -270,42 +148,33 @@ fn forward<S: Keep>(
     let (x, to) = (View::<S, 3>::new(&inputs[0]).ptr, out.ptr());
     let start = [View::<S, 2>::new(&inputs[11]).ptr, View::<S, 3>::new(&inputs[12]).ptr];
     let chunks = 0..sizes.chunks();
-    let whole =
-        (coupled || scan.tracked).then(|| Memory::<S>::new(&sizes, chunks.clone(), scan.tracked));
-    let run = |memory: &Memory<S>, chunks, barrier: &_, leads: bool| unsafe {
-        launch(Forward {
-            sizes,
-            plan: &plan,
-            memory,
-            chunks,
-            barrier,
-            partials,
-            seen: (leads && coupled).then_some(seen_ptr),
-            x,
-            start,
-            out: to,
-        });
+    let kept: Option<Memory<S>>;
+    let run = |memory: &Memory<S>, now: Ptr<Now<S>>, team: &Team, member| unsafe {
+        let plan = &plan;
+        let scan = ForwardScan { sizes, plan, memory, partials, now, x, start, out: to };
+        launch(Forward { scan, team, member });
     };
-    let members = scan.members(&sizes);
     if coupled {
-        let memory = whole.as_ref().expect("made above where rows depend on each other");
-        together(members, |member, barrier| {
-            run(memory, sizes.share(member, members), barrier, member == 0);
-        });
+        let mut now = Now::new(&plan, &sizes, Some(seen_ptr));
+        let now = Ptr(&raw mut now);
+        let memory = Memory::new(&sizes, chunks.clone(), scan.tracked);
+        together(scan.members(&sizes), chunks, |member, team| run(&memory, now, team, member));
+        kept = Some(memory);
     } else {
+        kept = scan.tracked.then(|| Memory::new(&sizes, chunks, true));
         each_chunk(&sizes, |chunk| {
+            let mut now = Now::new(&plan, &sizes, None);
+            let now = Ptr(&raw mut now);
             let chunks = chunk..chunk + 1;
-            together(1, |_, barrier| match &whole {
-                Some(memory) => run(memory, chunks.clone(), barrier, false),
-                None => {
-                    run(&Memory::new(&sizes, chunks.clone(), false), chunks.clone(), barrier, false)
-                }
+            together(1, chunks.clone(), |member, team| match &kept {
+                Some(memory) => run(memory, now, team, member),
+                None => run(&Memory::new(&sizes, chunks.clone(), false), now, team, member),
             });
         });
     }
     *scan.seen.lock().unwrap_or_else(PoisonError::into_inner) = seen;
     let out = unsafe { out.finish([batch, sizes.out_rows(), d]) };
-    (out, whole.filter(|_| scan.tracked).map(S::wrap))
+    (out, kept.filter(|_| scan.tracked).map(S::wrap))
 }
 
 /// Chunks that do not depend on each other, on all threads of the pool.
@@ -352,27 +221,23 @@ fn backward<S: Keep>(
     let mut partials = Partials::new(sizes, 1);
     let partials = partials.ptr();
     let out = View::<S, 3>::new(grad).ptr;
-    let run = |chunks, barrier: &_| unsafe {
+    let run = |common, team: &Team, member| unsafe {
         let (sizes, plan, memory, grads) = (*sizes, &plan, &memory, &grads);
         let seen = &seen[..];
-        launch(Backward {
-            sizes,
-            plan,
-            memory,
-            grads,
-            chunks,
-            barrier,
-            partials,
-            seen,
-            out,
-            start,
-        });
+        let scan = BackwardScan { sizes, plan, memory, grads, partials, common, seen, out, start };
+        launch(Backward { scan, team, member });
     };
-    let members = scan.members(sizes);
     if plan.coupled {
-        together(members, |member, barrier| run(sizes.share(member, members), barrier));
+        let mut common = Common::new(&plan, sizes);
+        let common = Ptr(&raw mut common);
+        let chunks = 0..sizes.chunks();
+        together(scan.members(sizes), chunks, |member, team| run(common, team, member));
     } else {
-        each_chunk(sizes, |chunk| together(1, |_, barrier| run(chunk..chunk + 1, barrier)));
+        each_chunk(sizes, |chunk| {
+            let mut common = Common::new(&plan, sizes);
+            let common = Ptr(&raw mut common);
+            together(1, chunk..chunk + 1, |member, team| run(common, team, member));
+        });
     }
 
     let [want_x, ..] = wanted;
@@ -411,5 +276,3 @@ fn backward<S: Keep>(
     found[12] = Some(unsafe { d_cells.finish([batch, n_start, d]) });
     found
 }
-
-const _: () = assert!(ROWS.is_multiple_of(16), "a chunk holds whole registers");

@@ -15,12 +15,21 @@
 //! which is attended to like any other until it has left the window. Dropout may act on the attention
 //! weights, on cells and positions before they become keys and values, and on the result.
 //!
+//! The fused form projects each cell once, when it is pushed; positions are added to the projections
+//! by age. Norms of keys and values are folded into query and read-out: what shifts all keys cancels
+//! in the softmax, and their moments follow from those of the slots. Sixteen rows of the batch lie
+//! side by side in the lanes of the registers; a team of threads goes through the phases between
+//! two statistics. Weight gradients are long products after the way back.
+//!
 //! Source: Chevalier 2018, arXiv:1808.05578, and the author's PyTorch cell, whose unused norm of the
-//! gates is left out. Differs: keys and values have a norm each. Cost: per step and row
-//! `(d_in + 2d) 4d + (d_in + d) d + 2 d (d + n_position) window + d²` multiply-adds for the products
-//! and `2 window d` for the attention, where every step projects its window anew.
+//! gates is left out. Differs: keys and values have a norm each. Cost per step and row, in
+//! multiply-adds: `4d (d_in + 2d) + d (d_in + d) + 3d²` for the products and `2 d` per cell of the
+//! window, twice that on the way back; keeps `11 d + n_heads window` numbers.
 
+mod attention;
 mod backward;
+mod backward_step;
+mod backward_window;
 mod composed;
 mod dropout;
 mod forward;
@@ -29,10 +38,12 @@ mod lanes;
 mod moments;
 mod op;
 mod plan;
+mod prepare;
 mod products;
 pub mod reference;
 mod setting;
 mod statistics;
+mod stream;
 mod team;
 
 pub use composed::composed;
@@ -42,6 +53,7 @@ pub use op::{LarnnOutput, larnn};
 pub use setting::{
     KeyValue, LarnnSetting, LarnnState, LarnnWeights, Norm, n_position, position_table,
 };
+pub use stream::LarnnStream;
 #[cfg(test)]
 mod golden_tests;
 #[cfg(test)]

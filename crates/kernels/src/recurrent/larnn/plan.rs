@@ -54,12 +54,6 @@ impl Sizes {
         self.time + self.n_out() + 1
     }
 
-    /// The chunks of one of `members` threads.
-    pub(super) fn share(&self, member: usize, members: usize) -> Range<usize> {
-        let chunks = self.chunks();
-        member * chunks / members..(member + 1) * chunks / members
-    }
-
     /// Ones for the lanes that hold a row of the batch, else zeros.
     pub(super) fn mask<S: Scalar>(&self, chunk: usize) -> [S; ROWS] {
         let rows = self.rows(chunk);
@@ -102,6 +96,18 @@ pub(super) struct Plan<S> {
     pub(super) output_mask: Option<Source<S>>,
     /// Whether the next step sees the masked result.
     pub(super) carried: bool,
+}
+
+impl<S> Plan<S> {
+    /// Whether keys and values are normalised by moments that follow from those of the slots.
+    pub(super) fn by_slot(&self) -> bool {
+        self.coupled && self.normalises_keys && self.ages.is_none()
+    }
+
+    /// Whether their moments have to be taken anew at each step.
+    pub(super) fn by_age(&self) -> bool {
+        self.coupled && self.normalises_keys && self.ages.is_some()
+    }
 }
 
 /// One norm: `(x − mean) · inverse · gamma + beta`.

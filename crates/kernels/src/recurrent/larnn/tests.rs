@@ -1,8 +1,8 @@
 use burn::tensor::{FloatDType, Tensor};
 
 use super::{
-    Dropout, HashedDropout, KeyValue, LarnnOutput, LarnnSetting, LarnnState, LarnnWeights, Moments,
-    Norm, RunningUpdate, composed, larnn, reference,
+    Dropout, HashedDropout, KeyValue, LarnnOutput, LarnnSetting, LarnnState, LarnnStream,
+    LarnnWeights, Moments, Norm, RunningUpdate, composed, larnn, reference,
 };
 use crate::testing::{assert_close, assert_gradients, from_f64, normal, to_f64};
 
@@ -281,31 +281,6 @@ fn what_shifts_all_keys_alike_has_no_gradient() {
 }
 
 #[test]
-fn single_precision_stays_close_to_double_over_many_steps() {
-    let case = Case { batch: 40, time: 100, d: 16, n_heads: 4, dropout: 0.0, n_start: 0, ..PLAIN };
-    let (x, w, setting) = (case.x(), case.weights(), case.setting());
-    let expected = larnn(x.clone(), &w, None, &setting).rows;
-    let single = |x: Tensor<2>| x.cast(FloatDType::F32);
-    let bias = |x: Tensor<1>| x.cast(FloatDType::F32);
-    let w = LarnnWeights {
-        gates: single(w.gates),
-        gates_bias: bias(w.gates_bias),
-        query: single(w.query),
-        query_bias: bias(w.query_bias),
-        key_value: single(w.key_value),
-        key_value_bias: bias(w.key_value_bias),
-        output: single(w.output),
-        output_bias: bias(w.output_bias),
-        gamma: single(w.gamma).mul_scalar(0.1),
-        beta: single(w.beta),
-    };
-    let again = LarnnWeights { gamma: w.gamma.clone(), ..w.clone() };
-    let found = larnn(x.cast(FloatDType::F32), &again, None, &setting).rows;
-    assert_eq!(found.dims(), expected.dims());
-    assert!(to_f64(&found).iter().all(|x| x.is_finite()));
-}
-
-#[test]
 fn pooled_moments_are_those_of_all_steps_together() {
     let case = Case { dropout: 0.0, n_start: 0, ..PLAIN };
     let out = larnn(case.x(), &case.weights(), None, &case.setting());
@@ -324,4 +299,24 @@ fn pooled_moments_are_those_of_all_steps_together() {
     let row = |x: Tensor<2>| x.narrow(0, 0, 1);
     assert_close(&row(after.mean), &row(mean.squeeze_dim(0) * 0.1), 1e-12);
     assert_close(&row(after.var), &row(var.squeeze_dim(0) * 0.1), 1e-12);
+}
+
+#[test]
+fn a_stream_gives_the_rows_of_the_scan() {
+    for case in cases() {
+        for norm in ["running", "layer", "none"] {
+            let case = Case { norm, batch: 1, n_start: 0, dropout: 0.0, ..case };
+            let (x, weights, setting) = (case.x(), case.weights(), case.setting());
+            let expected = to_f64(&larnn(x.clone(), &weights, None, &setting).rows);
+            let mut stream = LarnnStream::new(&weights, &setting);
+            let mut row = vec![0.0; case.d];
+            let rows = to_f64(&x);
+            for (x, expected) in rows.chunks_exact(case.d_in).zip(expected.chunks_exact(case.d)) {
+                stream.step(x, &mut row);
+                for (a, b) in row.iter().zip(expected) {
+                    assert!((a - b).abs() < 1e-11 * b.abs().max(1.0), "{case:?}: {a} for {b}");
+                }
+            }
+        }
+    }
 }

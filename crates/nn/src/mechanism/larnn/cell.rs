@@ -3,8 +3,8 @@
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Distribution, Tensor};
 use regard_kernels::recurrent::larnn::{
-    Dropout, HashedDropout, KeyValue, LarnnOutput, LarnnSetting, LarnnState, LarnnWeights, Norm,
-    RunningUpdate, larnn, n_position,
+    Dropout, HashedDropout, KeyValue, LarnnOutput, LarnnSetting, LarnnState, LarnnStream,
+    LarnnWeights, Norm, RunningUpdate, larnn, n_position,
 };
 
 use super::running::RunningMoments;
@@ -94,18 +94,8 @@ impl LarnnCell {
     /// A sequence from a state; trains where `x` is on a device with automatic differentiation.
     pub(super) fn scan(&self, x: Tensor<3>, start: Option<LarnnState>) -> LarnnOutput {
         let trains = x.device().is_autodiff();
-        let setting = LarnnSetting {
-            n_heads: self.config.n_heads,
-            window: self.config.window,
-            positional_encoding: self.config.positional_encoding,
-            key_value: match self.config.key_value {
-                KeyValueForm::None => KeyValue::Linear,
-                KeyValueForm::Elu => KeyValue::Elu,
-                KeyValueForm::EluNorm => KeyValue::EluNorm,
-            },
-            norm: self.norm(trains),
-            dropout: if trains { self.dropout(&x.device()) } else { Dropout::None },
-        };
+        let dropout = if trains { self.dropout(&x.device()) } else { Dropout::None };
+        let setting = self.setting(self.norm(trains), dropout);
         let out = larnn(x, &self.weights(), start, &setting);
         if trains
             && let Some(steps) = &out.moments
@@ -118,6 +108,34 @@ impl LarnnCell {
             running.update(steps, rule);
         }
         out
+    }
+
+    /// The layer in evaluation with running statistics, for one sequence.
+    pub(super) fn stream(&self) -> LarnnStream {
+        let norm = match &self.norms {
+            Some(Norms { running: Some(running), .. }) => Norm::Running(running.value()),
+            _ => self.norm(false),
+        };
+        LarnnStream::new(&self.weights(), &self.setting(norm, Dropout::None))
+    }
+
+    pub(super) fn width(&self) -> usize {
+        self.output.bias.val().dims()[0]
+    }
+
+    fn setting(&self, norm: Norm, dropout: Dropout) -> LarnnSetting {
+        LarnnSetting {
+            n_heads: self.config.n_heads,
+            window: self.config.window,
+            positional_encoding: self.config.positional_encoding,
+            key_value: match self.config.key_value {
+                KeyValueForm::None => KeyValue::Linear,
+                KeyValueForm::Elu => KeyValue::Elu,
+                KeyValueForm::EluNorm => KeyValue::EluNorm,
+            },
+            norm,
+            dropout,
+        }
     }
 
     fn norm(&self, trains: bool) -> Norm {

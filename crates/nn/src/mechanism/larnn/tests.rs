@@ -325,3 +325,19 @@ fn keys_of_a_file_have_the_documented_defaults() {
     let error = read(r#"{ "n_heads": 4, "dropout": 0.1 }"#).unwrap_err().to_string();
     assert!(error.contains("unknown field `dropout`"), "{error}");
 }
+
+#[test]
+fn a_stream_without_tensors_gives_the_rows_of_the_whole_sequence() {
+    let x = normal([1, 9, 6], 1);
+    for config in configs() {
+        let larnn = init(&config, &Device::default());
+        let expected: Vec<f64> = larnn.forward(x.clone(), None).into_data().iter().collect();
+        let rows: Vec<f64> = x.to_data().iter().collect();
+        let mut stream = larnn.stream();
+        for (row, expected) in rows.chunks_exact(6).zip(expected.chunks_exact(6)) {
+            for (a, b) in stream.step(row).iter().zip(expected) {
+                assert!((a - b).abs() < 1e-12, "{config:?}: {a} for {b}");
+            }
+        }
+    }
+}
