@@ -1,5 +1,6 @@
 //! One file from an address, with its length and its checksum checked.
 
+use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{IsTerminal, Read, Write};
 use std::time::Duration;
@@ -10,7 +11,7 @@ use sha2::{Digest, Sha256};
 use ureq::{Agent, Error};
 
 /// How long a server may say nothing.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 const CHUNK: usize = 1 << 16;
 const BAR: &str = "{prefix} {bar:16} {bytes}/{total_bytes} · {eta} left";
 const SPINNER: &str = "{prefix} {spinner} {bytes}";
@@ -85,7 +86,10 @@ fn copy(mut from: impl Read, to: &mut File, bar: &ProgressBar) -> Result<(u64, S
 
 /// Bytes as pairs of hexadecimal digits.
 pub(super) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }
 
 /// A bar on a terminal, nothing elsewhere.

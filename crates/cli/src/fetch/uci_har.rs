@@ -167,6 +167,7 @@ mod tests {
 
     /// Three windows of each part, whose numbers are those of their lines, and the ids of the
     /// signal files with LF line ends.
+    #[expect(clippy::type_complexity, reason = "files and their ids, read where they are made")]
     fn files(ending: &str) -> (Vec<(String, Vec<u8>)>, Vec<(&'static str, String)>) {
         let (mut files, mut ids) = (Vec::new(), Vec::new());
         for (name, _) in SIGNALS {

@@ -1,4 +1,4 @@
-//! What is known about every trial: a SQLite file, `sweep.db`, in the folder of the sweep.
+//! What is known about every trial: a `SQLite` file, `sweep.db`, in the folder of the sweep.
 //!
 //! Any number of processes on one machine may work on a sweep. A trial is claimed in one transaction
 //! that holds the write lock from its start (`BEGIN IMMEDIATE`), so that no number is given out twice;
@@ -21,7 +21,7 @@ use super::suggest::{Seen, grid_size, suggest};
 use crate::error::TrainError;
 
 /// Longest wait for another process's transaction, which takes milliseconds.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 /// Layout of the file.
 const FORMAT: i64 = 1;
 

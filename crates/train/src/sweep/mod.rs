@@ -1,7 +1,7 @@
 //! Hyper-parameter search: many short runs of one configuration with other values of some keys.
 //!
 //! The way of a sweep: [`SweepConfig`] (`sweep.toml`: base, keys with ranges, budget) → the journal, a
-//! SQLite file in the sweep's folder → trials, each a run that is trained but not scored → a report.
+//! `SQLite` file in the sweep's folder → trials, each a run that is trained but not scored → a report.
 //! A trial is judged by what validates it, never by the test part: that is scored once, when the
 //! chosen trial is finished by `regard train --resume`.
 //!

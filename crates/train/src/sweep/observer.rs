@@ -15,13 +15,15 @@ pub(crate) enum Stopped {
     Error(TrainError),
 }
 
+/// Takes row, value and number of epochs; says whether to stop.
+type OnEpoch<'a> = Box<dyn FnMut(&EpochRow, f64, usize) -> Result<bool, TrainError> + Send + 'a>;
+
 /// Passes everything on, with the trial's number; hands the values of the epochs to the sweep.
 pub(crate) struct TrialObserver<'a> {
     inner: &'a mut dyn Observer,
     label: String,
     objective: &'a Objective,
-    /// Takes row, value and number of epochs; says whether to stop.
-    on_epoch: Box<dyn FnMut(&EpochRow, f64, usize) -> Result<bool, TrainError> + Send + 'a>,
+    on_epoch: OnEpoch<'a>,
     /// Values of the epochs seen.
     pub(crate) values: Vec<f64>,
     pub(crate) stopped: Option<Stopped>,

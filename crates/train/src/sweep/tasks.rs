@@ -37,6 +37,9 @@ struct Task {
 /// # Errors
 /// [`TrainError::Config`] for a wrong file or for a search that needs to see other trials;
 /// [`TrainError::RunFolder`] if the folder holds a plan.
+///
+/// # Panics
+/// Never: what is written has its text form.
 pub fn plan(file: &Path, out: &Path) -> Result<usize, TrainError> {
     let config = SweepConfig::load(file)?;
     let error = |message: &str| TrainError::Config {
@@ -86,6 +89,9 @@ pub fn plan(file: &Path, out: &Path) -> Result<usize, TrainError> {
 /// # Errors
 /// [`TrainError::RunFolder`] if there is no such task or another process works on it;
 /// [`TrainError::Interrupted`] when the observer asked to stop.
+///
+/// # Panics
+/// Never: what is written has its text form.
 pub fn run_task(
     folder: &Path,
     number: usize,

@@ -56,7 +56,9 @@ fn density(positions: &[f64], cells: Cells) -> Vec<f64> {
     match cells {
         Cells::Unordered(n) => {
             let mut share = vec![1.0 / (n as f64 * total); n];
-            positions.iter().for_each(|u| share[cell(*u, n)] += 1.0 / total);
+            for u in positions {
+                share[cell(*u, n)] += 1.0 / total;
+            }
             share
         }
         Cells::Ordered(n) => {

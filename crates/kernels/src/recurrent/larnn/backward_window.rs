@@ -7,7 +7,7 @@ use super::lanes::{ROWS, add_outer, dot_cells, elu_slope, product, sum_cells};
 use super::plan::Sizes;
 use super::setting::Site;
 use crate::cpu::math::Tables;
-use crate::cpu::simd::Vector;
+use crate::cpu::simd::{Scalar, Vector};
 
 impl<S: Tables> BackwardScan<'_, S> {
     /// `α_t` and `δ_t` out of what the chunks handed in at step `t`.
@@ -22,7 +22,7 @@ impl<S: Tables> BackwardScan<'_, S> {
             let norm = &common.now.norms[site as usize];
             for f in 0..d {
                 let [gamma, inverse, mean] =
-                    [norm.gamma[f], norm.inverse[f], norm.mean[f]].map(|x| x.to_f64());
+                    [norm.gamma[f], norm.inverse[f], norm.mean[f]].map(Scalar::to_f64);
                 let alpha = gamma * inverse * inverse * merged(first + f);
                 let shift = if first == 0 { 0.0 } else { gamma * inverse * merged(2 * d + f) };
                 common.slopes[0][t * 2 * d + first + f] = alpha;
@@ -57,8 +57,8 @@ impl<S: Tables> BackwardScan<'_, S> {
         let lanes = self.sizes.mask::<S>(chunk);
         unsafe {
             if plan.ages.is_none() && !plan.linear {
-                for f in 0..2 * d {
-                    let [alpha, delta] = [left[0][f], left[1][f]].map(|x| V::splat(x));
+                for (f, (&alpha, &delta)) in left[0].iter().zip(&left[1]).enumerate().take(2 * d) {
+                    let [alpha, delta] = [alpha, delta].map(|x| V::splat(x));
                     for l in (0..ROWS).step_by(V::LANES) {
                         let at = f * ROWS + l;
                         let y = V::load(value.add(at));
@@ -73,6 +73,10 @@ impl<S: Tables> BackwardScan<'_, S> {
     }
 
     /// From the gradient of what the heads read, in `scratch.grad`, to query, keys and values.
+    #[expect(
+        clippy::too_many_lines,
+        reason = "one pass over the window, whose parts share registers"
+    )]
     #[inline(always)]
     pub(super) unsafe fn read_out<V: Vector<Scalar = S>>(
         &self,

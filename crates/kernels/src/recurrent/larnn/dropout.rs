@@ -7,13 +7,14 @@
 //! key = mix64(mix64(seed + place, step), row)      left out: mix32(key + index · 0x9e3779b9) < p 2³²
 //! ```
 //!
-//! Sources: `mix64` is the finaliser of Steele, Lea & Flood 2014 (SplitMix); `mix32` the
+//! Sources: `mix64` is the finaliser of Steele, Lea & Flood 2014 (`SplitMix`); `mix32` the
 //! two-round function `lowbias32` of Wellons 2018.
 
 use burn::tensor::{Tensor, TensorData};
 
 /// What is left out at random, and how it is drawn.
 #[derive(Clone, Debug)]
+#[expect(clippy::large_enum_variant, reason = "one per call; a box would buy nothing")]
 pub enum Dropout {
     /// Nothing.
     None,

@@ -62,6 +62,7 @@ impl Sizes {
 }
 
 /// Weights where the caller has them, and the transposes that the forward pass reads.
+#[expect(clippy::struct_excessive_bools, reason = "each says what a scan has, in any combination")]
 pub(super) struct Plan<S> {
     /// Rows `x`, hidden, attention; columns `g f i o`.
     pub(super) gates: Ptr<S>,
@@ -174,9 +175,14 @@ impl<S: Tables> Source<S> {
                 let keys: [u32; ROWS] = std::array::from_fn(|l| key(seed, place, t, first + l));
                 let scale = S::from_f64(rate.scale);
                 for (i, index) in indices.enumerate() {
+                    #[expect(
+                        clippy::cast_possible_truncation,
+                        reason = "places of one row are few"
+                    )]
+                    let index = index as u32;
                     let to = to.wrapping_add(i * ROWS).cast::<[S; ROWS]>();
                     let factors =
-                        keys.map(|key| if rate.keeps(key, index as u32) { scale } else { S::ZERO });
+                        keys.map(|key| if rate.keeps(key, index) { scale } else { S::ZERO });
                     unsafe { to.write(factors) };
                 }
             }
@@ -210,7 +216,7 @@ impl<S> Blocks<S> {
 
 /// Everything that a scan keeps, uninitialised until it is computed.
 pub(super) struct Memory<S> {
-    memory: Vec<Vec<S>>,
+    owned: Vec<Vec<S>>,
     /// Chunk whose numbers come first.
     first_chunk: usize,
     /// `[5 d]` by step: gates `g f i o` after their activation, then the query.
@@ -238,11 +244,11 @@ impl<S: Scalar> Memory<S> {
     pub(super) fn new(sizes: &Sizes, chunks: Range<usize>, keep: bool) -> Self {
         let Sizes { time, d, n_heads, window, .. } = *sizes;
         let n_chunks = chunks.len();
-        let mut memory = Vec::new();
+        let mut owned = Vec::new();
         let mut blocks = |n: usize, steps: usize, moves: bool| {
             let (step, chunk) = (if moves { n * ROWS } else { 0 }, steps * n * ROWS);
-            memory.push(Vec::with_capacity(n_chunks * chunk));
-            let first = memory.last_mut().map(|m: &mut Vec<S>| Ptr(m.as_mut_ptr()));
+            owned.push(Vec::with_capacity(n_chunks * chunk));
+            let first = owned.last_mut().map(|m: &mut Vec<S>| Ptr(m.as_mut_ptr()));
             Blocks { first: first.expect("pushed above"), chunk, step }
         };
         let steps = if keep { time } else { 1 };
@@ -257,7 +263,7 @@ impl<S: Scalar> Memory<S> {
         let aged = blocks(2 * d, if sizes.n_position > 0 { window } else { 0 }, true);
         let first_chunk = chunks.start;
         Self {
-            memory,
+            owned,
             first_chunk,
             gates,
             read,
@@ -288,6 +294,6 @@ impl<S: Scalar> Memory<S> {
 
 impl<S> std::fmt::Debug for Memory<S> {
     fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
-        write!(f, "Memory of {} blocks", self.memory.len())
+        write!(f, "Memory of {} blocks", self.owned.len())
     }
 }

@@ -34,6 +34,7 @@ pub struct Steps {
 /// # Panics
 /// As [`super::larnn`].
 #[must_use]
+#[expect(clippy::too_many_lines, reason = "the steps of the definition, in its order")]
 pub fn larnn(
     x: Tensor<3>,
     weights: &LarnnWeights,

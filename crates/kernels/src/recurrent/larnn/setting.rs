@@ -54,6 +54,7 @@ pub enum KeyValue {
 
 /// Over what values are brought to mean zero and variance one, before `γ` and `β`.
 #[derive(Clone, Debug)]
+#[expect(clippy::large_enum_variant, reason = "one per call; a box would buy nothing")]
 pub enum Norm {
     /// Nothing is normalised; there are no `γ` and `β`.
     None,

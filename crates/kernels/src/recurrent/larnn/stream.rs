@@ -67,6 +67,7 @@ struct Fixed<S> {
 }
 
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_field_names, reason = "a cell has a cell, as everywhere in this file")]
 struct Cell<S> {
     d: usize,
     d_in: usize,

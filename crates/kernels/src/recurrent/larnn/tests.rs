@@ -109,7 +109,7 @@ fn cases() -> Vec<Case> {
     for key_value in [KeyValue::Linear, KeyValue::Elu, KeyValue::EluNorm] {
         for positional_encoding in [false, true] {
             for norm in ["batch", "running", "none"] {
-                let case = Case { key_value, positional_encoding, norm, ..PLAIN };
+                let case = Case { positional_encoding, key_value, norm, ..PLAIN };
                 cases.push(case);
                 cases.push(Case { batch: 19, dropout: 0.0, n_start: 0, ..case });
                 cases.push(Case { window: 1, n_start: 1, carried: false, ..case });

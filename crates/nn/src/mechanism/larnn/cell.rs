@@ -28,6 +28,7 @@ pub(super) struct LarnnCell {
 
 /// What makes the gates out of input, hidden state and attention.
 #[derive(Module, Debug)]
+#[expect(clippy::large_enum_variant, reason = "one per layer; a box would buy nothing")]
 enum Gates {
     Residual(ResidualGates),
     Layer(Affine),
@@ -162,10 +163,13 @@ impl LarnnCell {
         }
         // Whole numbers below 2²⁴ are exact in every precision.
         let drawn = Tensor::<1>::random([2], Distribution::Uniform(0.0, 16_777_216.0), device);
-        let seed = drawn
-            .into_data()
-            .iter::<f64>()
-            .fold(0, |seed, x| (seed << 24) | u64::from(x.max(0.0) as u32));
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "whole numbers from 0 to below 2²⁴"
+        )]
+        let whole = |x: f64| x as u64;
+        let seed = drawn.into_data().iter::<f64>().fold(0, |seed, x| (seed << 24) | whole(x));
         Dropout::Hashed(HashedDropout {
             attention,
             memory,
@@ -185,13 +189,12 @@ impl LarnnCell {
         };
         let (query, query_bias) = (self.query.weight.val(), self.query.bias.val());
         let (output, output_bias) = (self.output.weight.val(), self.output.bias.val());
-        let [gamma, beta] = match &self.norms {
-            Some(norms) => [norms.gamma.val(), norms.beta.val()],
-            None => {
-                let [_, d] = output.dims();
-                let none = Tensor::zeros([0, d], (&output.device(), output.dtype()));
-                [none.clone(), none]
-            }
+        let [gamma, beta] = if let Some(norms) = &self.norms {
+            [norms.gamma.val(), norms.beta.val()]
+        } else {
+            let [_, d] = output.dims();
+            let none = Tensor::zeros([0, d], (&output.device(), output.dtype()));
+            [none.clone(), none]
         };
         LarnnWeights {
             gates,

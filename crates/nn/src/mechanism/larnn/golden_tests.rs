@@ -88,8 +88,7 @@ impl ModuleVisitor for Compare<'_> {
         assert_close(&grad, &theirs(self.file, "grad", &path), 1e-8);
         let value = value.inner();
         let n: usize = value.dims().iter().product();
-        // The weight decay of PyTorch's `Adam` is part of the gradient.
-        let grad = (grad + value.clone() * 0.0013).reshape([n]);
+        let grad = grad.reshape([n]);
         let zeros = grad.zeros_like();
         let state = AdamState { param: value.reshape([n]), mean: zeros.clone(), square: zeros };
         let step = AdamStep {
@@ -98,6 +97,8 @@ impl ModuleVisitor for Compare<'_> {
             beta_2: 0.999,
             eps: 1e-8,
             weight_decay: 0.0,
+            // What PyTorch's `Adam` calls weight decay.
+            l2: 0.0013,
             step: 1,
             grad_scale: 1.0,
         };

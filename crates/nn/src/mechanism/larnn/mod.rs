@@ -388,14 +388,12 @@ fn seen_first(blocked: &Tensor<2, Bool>) -> (Tensor<2, Int>, Tensor<2, Int>) {
     let (mut order, mut place) = (Vec::new(), Vec::new());
     let flags: Vec<bool> = blocked.clone().into_data().iter::<bool>().collect();
     for flags in flags.chunks_exact(time.max(1)) {
-        let mut rows: Vec<usize> = (0..time).collect();
-        rows.sort_by_key(|&t| flags[t]);
-        let mut of = vec![0; time];
-        for (i, &t) in rows.iter().enumerate() {
-            of[t] = i as i64;
-        }
-        order.extend(rows.iter().map(|&t| t as i64));
-        place.extend(of);
+        let mut rows: Vec<(i64, bool)> = (0i64..).zip(flags.iter().copied()).collect();
+        rows.sort_by_key(|&(_, blocked)| blocked);
+        let mut of: Vec<(i64, i64)> = (0i64..).zip(&rows).map(|(i, &(t, _))| (t, i)).collect();
+        of.sort_unstable();
+        order.extend(rows.iter().map(|&(t, _)| t));
+        place.extend(of.iter().map(|&(_, i)| i));
     }
     let index = |values: Vec<i64>| {
         Tensor::<2, Int>::from_data(TensorData::new(values, [batch, time]), &device)

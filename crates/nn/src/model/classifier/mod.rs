@@ -71,7 +71,6 @@ pub enum ClassifierConfig {
 
 /// Any classifier; build with [`ClassifierConfig::init`].
 #[derive(Module, Debug)]
-#[expect(clippy::large_enum_variant, reason = "one per run; a box would buy nothing")]
 pub enum Classifier {
     /// Any attention mechanism, in encoder blocks or by itself.
     Classifier(AttentionClassifier),
