@@ -187,53 +187,55 @@ fn every_parameter_of_every_layer_gets_a_gradient() {
     }
 }
 
+/// The parameters of one module, …
+struct Collect(Vec<(String, Vec<f64>)>, Vec<String>);
+impl ModuleVisitor for Collect {
+    fn enter_module(&mut self, name: &str, _: &str) {
+        self.1.push(name.to_owned());
+    }
+    fn exit_module(&mut self, _: &str, _: &str) {
+        self.1.pop();
+    }
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        self.0.push((self.1.join("."), param.val().to_data().iter::<f64>().collect()));
+    }
+}
+/// … in the places of another.
+struct Put(Vec<(String, Vec<f64>)>, Vec<String>);
+impl ModuleMapper for Put {
+    fn enter_module(&mut self, name: &str, _: &str) {
+        self.1.push(name.to_owned());
+    }
+    fn exit_module(&mut self, _: &str, _: &str) {
+        self.1.pop();
+    }
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        let name = self.1.join(".");
+        let of = |part: &str| {
+            let found = self.0.iter().find(|(n, _)| n.ends_with(part));
+            found.unwrap_or_else(|| panic!("{part}")).1.clone()
+        };
+        let values = if name.contains("gates") && name.ends_with("weight") {
+            [of("input.weight"), of("hidden"), of("attention.weight")].concat()
+        } else if name.contains("gates") {
+            let sum = of("input.bias").into_iter().zip(of("attention.bias"));
+            sum.map(|(a, b)| a + b).collect()
+        } else {
+            of(name.strip_prefix("layers.0.").unwrap())
+        };
+        param.map(|x| {
+            let data = TensorData::new(values.clone(), x.dims());
+            Tensor::from_data(data, (&x.device(), x.dtype()))
+        })
+    }
+}
+
 #[test]
 fn the_gate_modes_are_one_map_cut_differently() {
     let residual = without_dropout(LarnnConfig { init: LarnnInit::Uniform, ..small(1) });
     let layer = LarnnConfig { mode: GateMode::Layer, ..residual.clone() };
     let residual = init(&residual, &Device::default());
     let layer = init(&layer, &Device::default());
-    // The parameters of one module in the places of the other.
-    struct Collect(Vec<(String, Vec<f64>)>, Vec<String>);
-    impl ModuleVisitor for Collect {
-        fn enter_module(&mut self, name: &str, _: &str) {
-            self.1.push(name.to_owned());
-        }
-        fn exit_module(&mut self, _: &str, _: &str) {
-            self.1.pop();
-        }
-        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-            self.0.push((self.1.join("."), param.val().to_data().iter::<f64>().collect()));
-        }
-    }
-    struct Put(Vec<(String, Vec<f64>)>, Vec<String>);
-    impl ModuleMapper for Put {
-        fn enter_module(&mut self, name: &str, _: &str) {
-            self.1.push(name.to_owned());
-        }
-        fn exit_module(&mut self, _: &str, _: &str) {
-            self.1.pop();
-        }
-        fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-            let name = self.1.join(".");
-            let of = |part: &str| {
-                let found = self.0.iter().find(|(n, _)| n.ends_with(part));
-                found.unwrap_or_else(|| panic!("{part}")).1.clone()
-            };
-            let values = if name.contains("gates") && name.ends_with("weight") {
-                [of("input.weight"), of("hidden"), of("attention.weight")].concat()
-            } else if name.contains("gates") {
-                let sum = of("input.bias").into_iter().zip(of("attention.bias"));
-                sum.map(|(a, b)| a + b).collect()
-            } else {
-                of(name.strip_prefix("layers.0.").unwrap())
-            };
-            param.map(|x| {
-                let data = TensorData::new(values.clone(), x.dims());
-                Tensor::from_data(data, (&x.device(), x.dtype()))
-            })
-        }
-    }
     let mut collect = Collect(Vec::new(), Vec::new());
     residual.visit(&mut collect);
     let layer = layer.map(&mut Put(collect.0, Vec::new()));

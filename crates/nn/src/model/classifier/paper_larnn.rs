@@ -339,6 +339,7 @@ mod tests {
         assert_close(&s.clone().inner(), &expected, TOLERANCE);
         let logits = model.head.forward(s, None);
         assert_close(&logits.clone().inner(), &golden(file, "out.logits"), TOLERANCE);
+        #[expect(clippy::cast_possible_truncation, reason = "labels are small whole numbers")]
         let labels: Vec<i64> =
             to_f64(&golden::<1>(file, "labels")).iter().map(|&c| c as i64).collect();
         let labels = Tensor::<1, Int>::from_data(labels.as_slice(), &logits.device());
