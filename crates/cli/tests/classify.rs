@@ -51,7 +51,7 @@ n_heads = 2
 window = 4
 
 [fit]
-epochs = 6
+epochs = 20
 batch_size = 10
 drop_last = true
 select = "accuracy"

@@ -70,6 +70,8 @@ fn help_of_every_command() {
         "",
         "train",
         "predict",
+        "classify",
+        "stream",
         "evaluate",
         "compare",
         "sweep",

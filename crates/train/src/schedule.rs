@@ -37,6 +37,7 @@ pub enum ScheduleConfig {
         #[serde(default = "factor")]
         factor: f64,
         /// Epochs from one fall to the next.
+        #[serde(default = "every")]
         every: usize,
         /// Steps of linear warm-up.
         #[serde(default)]
@@ -71,6 +72,10 @@ fn final_fraction() -> f64 {
 
 fn factor() -> f64 {
     0.5
+}
+
+fn every() -> usize {
+    10
 }
 
 fn patience() -> usize {
