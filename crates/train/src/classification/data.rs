@@ -108,11 +108,11 @@ impl Classification {
 }
 
 pub(crate) fn part_info(set: &LabelledSet) -> ClassPart {
-    let groups = set
-        .groups
-        .as_ref()
-        .map(|groups| groups.iter().cloned().collect::<BTreeSet<String>>().into_iter().collect());
-    ClassPart { n: set.len(), counts: set.class_counts(), groups: groups.unwrap_or_default() }
+    let names: BTreeSet<&String> = set.groups.iter().flatten().collect();
+    let mut groups: Vec<String> = names.into_iter().cloned().collect();
+    // Numbers in their own order, before names.
+    groups.sort_by_key(|group| group.parse::<u64>().unwrap_or(u64::MAX));
+    ClassPart { n: set.len(), counts: set.class_counts(), groups }
 }
 
 impl Part {

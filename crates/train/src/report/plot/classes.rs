@@ -3,7 +3,7 @@
 use super::super::format::shorten;
 use super::super::markup::Markup;
 use super::chart::{Chart, Line, Look, Mark};
-use super::frame::{CHARACTER, LINE, canvas, label};
+use super::frame::{LINE, canvas, label};
 use super::heat_map::{Colours, Matrix, heat_map};
 use super::scale::Scale;
 use crate::metric::classification::CalibrationBin;
@@ -12,8 +12,10 @@ use crate::metric::classification::CalibrationBin;
 const HEIGHT: f64 = 220.0;
 /// Longest name of a class, in characters.
 const NAME: usize = 18;
-/// From this share on, the number in a cell is written in the page's colour.
-const DARK: f64 = 0.55;
+/// From this share on a cell is bright: the number in it is dark.
+const BRIGHT: f64 = 0.55;
+/// Width of a capital letter of the labels, in CSS pixels: names of classes are often nothing else.
+const CAPITAL: f64 = 7.8;
 /// More classes than this have no room for numbers.
 const MAX_NUMBERS: usize = 12;
 
@@ -32,7 +34,7 @@ pub(in super::super) fn confusion(classes: &[String], counts: &[Vec<u64>], width
     let n = classes.len();
     let names: Vec<String> = classes.iter().map(|name| shorten(name, NAME)).collect();
     let longest = names.iter().map(|name| name.chars().count()).max().unwrap_or(0);
-    let left = longest as f64 * CHARACTER + 8.0;
+    let left = longest as f64 * CAPITAL + 8.0;
     let side = (width - left - 4.0) / n.max(1) as f64;
     let height = side.min(46.0);
     let top = LINE + 4.0;
@@ -57,7 +59,8 @@ pub(in super::super) fn confusion(classes: &[String], counts: &[Vec<u64>], width
                 continue;
             }
             for (j, count) in counts[i].iter().enumerate() {
-                let class = if share(i, j) > DARK { "inverse middle" } else { "middle" };
+                let class =
+                    if share(i, j) > BRIGHT { "on-bright middle" } else { "on-dark middle" };
                 let x = left + side * (j as f64 + 0.5);
                 label(out, class, x, y, &count.to_string());
             }
@@ -72,7 +75,7 @@ pub(in super::super) fn confusion(classes: &[String], counts: &[Vec<u64>], width
     reason = "a width in pixels is a small positive number"
 )]
 fn fitting(width: f64) -> usize {
-    ((width / CHARACTER) as usize).max(1)
+    ((width / CAPITAL) as usize).max(1)
 }
 
 /// Share classified right against the probability given.
