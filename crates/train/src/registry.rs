@@ -7,7 +7,7 @@ use regard_nn::model::baseline::LstmConfig;
 use regard_nn::model::classifier::{
     AttentionClassifierConfig, BlockConfig, ClassifierConfig, CnnClassifierConfig, Convolution,
     GruClassifierConfig, InputActivation, LstmClassifierConfig, PaperLarnnClassifierConfig,
-    Pooling, Positions, ResidualBilstmClassifierConfig,
+    Pooling, Positions, ResidualBilstmClassifierConfig, StemConvolution,
 };
 use regard_nn::model::{ForecasterConfig, LiftedConfig, ModelConfig, Readout};
 
@@ -123,7 +123,8 @@ fn encoder_like(model: &ModelConfig) -> ForecasterConfig {
 pub const CLASSIFIERS: &[&str] =
     &["larnn", "softmax", "easy", "lstm", "gru", "residual-bilstm", "cnn", "paper-larnn"];
 
-/// The classifier called `name`: a mechanism or recurrent layers of the width of `like`; the residual
+/// The classifier called `name`: a mechanism or recurrent layers of the width and with the stem of
+/// `like`; the residual
 /// bidirectional LSTM and the convolutions have the sizes of their sources.
 ///
 /// # Errors
@@ -132,9 +133,10 @@ pub fn classifier(name: &str, like: &ClassifierConfig) -> Result<ClassifierConfi
     if name == classifier_name(like) {
         return Ok(like.clone());
     }
-    let width = width_of(like);
+    let (width, stem) = (width_of(like), stem_of(like));
     let attention = |positions, block, mechanism, pooling, activation| {
         ClassifierConfig::Classifier(AttentionClassifierConfig {
+            stem: stem.clone(),
             d_model: width,
             activation,
             positions,
@@ -160,6 +162,7 @@ pub fn classifier(name: &str, like: &ClassifierConfig) -> Result<ClassifierConfi
         "softmax" => encoder(MechanismConfig::Softmax(SoftmaxConfig { n_heads: 4, causal: false })),
         "easy" => encoder(MechanismConfig::Easy(EasyConfig::new(4))),
         "lstm" => ClassifierConfig::Lstm(LstmClassifierConfig {
+            stem,
             d_hidden: width,
             n_layers,
             input: relu,
@@ -168,6 +171,7 @@ pub fn classifier(name: &str, like: &ClassifierConfig) -> Result<ClassifierConfi
             dropout,
         }),
         "gru" => ClassifierConfig::Gru(GruClassifierConfig {
+            stem,
             d_hidden: width,
             n_layers,
             input: relu,
@@ -208,6 +212,18 @@ pub fn classifier_name(model: &ClassifierConfig) -> &'static str {
         ClassifierConfig::ResidualBilstm(_) => "residual-bilstm",
         ClassifierConfig::Cnn(_) => "cnn",
         ClassifierConfig::PaperLarnn(_) => "paper-larnn",
+    }
+}
+
+/// The convolutions in front of a classifier.
+fn stem_of(model: &ClassifierConfig) -> Vec<StemConvolution> {
+    match model {
+        ClassifierConfig::Classifier(c) => c.stem.clone(),
+        ClassifierConfig::Lstm(c) => c.stem.clone(),
+        ClassifierConfig::Gru(c) => c.stem.clone(),
+        ClassifierConfig::ResidualBilstm(_)
+        | ClassifierConfig::Cnn(_)
+        | ClassifierConfig::PaperLarnn(_) => Vec::new(),
     }
 }
 

@@ -1,6 +1,7 @@
 //! A classifier with any attention mechanism, in encoder blocks or by itself.
 //!
 //! ```text
+//! x      = stem(series), or the series
 //! e_t    = activation(x_t W_in + b_in) (+ p_t)
 //! h      = encoder blocks(e), or mechanism(e) alone
 //! logits = pool(h) W_out + b_out
@@ -18,6 +19,7 @@ use serde::{Deserialize, Serialize};
 
 use super::head::{Head, HeadConfig};
 use super::input::{InputActivation, InputMap};
+use super::stem::{Stem, StemConvolution, StemState};
 use super::{ClassifyShape, Pooling};
 use crate::error::{InvalidConfig, positive, rate};
 use crate::layer::{Encoder, EncoderConfig, dropout};
@@ -28,6 +30,9 @@ use crate::parameter::{fan_in_bound, uniform};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AttentionClassifierConfig {
+    /// Convolutions before all else, first to last.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub stem: Vec<StemConvolution>,
     /// Width of the rows between input and output.
     pub d_model: usize,
     /// What follows the first affine map.
@@ -77,6 +82,7 @@ pub enum BlockConfig {
 /// A classifier with any attention mechanism; build with [`AttentionClassifierConfig::init`].
 #[derive(Module, Debug)]
 pub struct AttentionClassifier {
+    stem: Stem,
     input: InputMap,
     /// `p`, `[time, d_model]`.
     positions: Option<Param<Tensor<2>>>,
@@ -94,7 +100,7 @@ enum Body {
 }
 
 impl AttentionClassifierConfig {
-    /// Checks the fields and draws input map, positions, blocks and output in this order.
+    /// Checks the fields and draws stem, input map, positions, blocks and output in this order.
     ///
     /// # Errors
     /// [`InvalidConfig`] if a size is zero, `dropout` is not a rate, or the mechanism refuses its
@@ -104,18 +110,20 @@ impl AttentionClassifierConfig {
         shape: ClassifyShape,
         device: &Device,
     ) -> Result<AttentionClassifier, InvalidConfig> {
-        let ClassifyShape { time, channels, classes } = shape;
         let counts = [
             ("d_model", self.d_model),
-            ("time", time),
-            ("channels", channels),
-            ("classes", classes),
+            ("time", shape.time),
+            ("channels", shape.channels),
+            ("classes", shape.classes),
         ];
         counts.into_iter().try_for_each(positive)?;
         rate(("dropout", self.dropout))?;
+        let stem = Stem::new(&self.stem, shape.channels, device)?;
+        let ClassifyShape { time, channels, classes } = Stem::shape(&self.stem, shape);
         let d = self.d_model;
         let learned = self.positions == Positions::Learned;
         Ok(AttentionClassifier {
+            stem,
             input: InputMap::new(channels, d, self.activation, device),
             positions: learned.then(|| uniform([time, d], fan_in_bound(d), device)),
             body: match self.encoder() {
@@ -127,31 +135,33 @@ impl AttentionClassifierConfig {
         })
     }
 
-    /// `(n + 1) d`, `p d` of learned positions, the blocks, `d` of attention pooling, `(d + 1) m`
-    /// for `n` channels, `p` steps and `m` classes.
+    /// Those of the stem, `(n + 1) d`, `p d` of learned positions, the blocks, `d` of attention
+    /// pooling, `(d + 1) m` for `n` channels and `p` rows behind the stem and `m` classes.
     #[must_use]
     pub fn n_parameters(&self, shape: ClassifyShape) -> usize {
-        let ClassifyShape { time, channels, classes } = shape;
+        let stem = Stem::n_parameters(&self.stem, shape.channels);
+        let ClassifyShape { time, channels, classes } = Stem::shape(&self.stem, shape);
         let positions = if self.positions == Positions::Learned { time * self.d_model } else { 0 };
         let body = match self.encoder() {
             Some(encoder) => encoder.n_parameters(time),
             None => self.mechanism.n_parameters(self.d_model, time),
         };
-        InputMap::config(channels, self.d_model).n_parameters()
+        stem + InputMap::config(channels, self.d_model).n_parameters()
             + positions
             + body
             + self.head(classes).n_parameters()
     }
 
-    /// `p n d`, the blocks, `d m`.
+    /// Those of the stem, `p n d`, the blocks, `d m`.
     #[must_use]
     pub fn multiply_adds(&self, shape: ClassifyShape) -> u64 {
-        let ClassifyShape { time, channels, classes } = shape;
+        let stem = Stem::multiply_adds(&self.stem, shape);
+        let ClassifyShape { time, channels, classes } = Stem::shape(&self.stem, shape);
         let body = match self.encoder() {
             Some(encoder) => encoder.multiply_adds(time),
             None => self.mechanism.multiply_adds(self.d_model, time),
         };
-        time as u64 * InputMap::config(channels, self.d_model).multiply_adds()
+        stem + time as u64 * InputMap::config(channels, self.d_model).multiply_adds()
             + body
             + self.head(classes).multiply_adds()
     }
@@ -183,6 +193,8 @@ impl AttentionClassifier {
     /// As there.
     #[must_use]
     pub fn forward(&self, x: Tensor<3>, padding: Option<&Tensor<2, Bool>>) -> Tensor<2> {
+        let (x, padding) = self.stem.forward(x, padding);
+        let padding = padding.as_ref();
         let [_, time, _] = x.dims();
         let mut e = self.input.forward(x);
         if let Some(positions) = &self.positions {
@@ -196,9 +208,14 @@ impl AttentionClassifier {
         self.head.forward(h, padding)
     }
 
-    /// One row, embedded, for a mechanism that needs no positions.
-    pub(super) fn embedded(&self, x: Tensor<3>) -> Tensor<3> {
-        dropout(self.input.forward(x), self.dropout)
+    /// One row for a mechanism that needs no positions, if one leaves the stem.
+    pub(super) fn embedded(
+        &self,
+        x: Tensor<3>,
+        past: Option<StemState>,
+    ) -> (Option<Tensor<3>>, StemState) {
+        let (row, state) = self.stem.step(x, past);
+        (row.map(|row| dropout(self.input.forward(row), self.dropout)), state)
     }
 
     /// The LARNN, if it stands alone and nothing else depends on the place of a row.

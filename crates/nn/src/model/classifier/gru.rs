@@ -1,6 +1,7 @@
 //! A classifier of stacked layers of gated recurrent units.
 //!
 //! ```text
+//! x      = stem(series), or the series
 //! e_t    = activation(x_t W_in + b_in), or x_t
 //! h      = GRU_n(… GRU_1(e))          dropout between two layers
 //! logits = pool(h) W_out + b_out
@@ -17,6 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use super::head::{Head, HeadConfig};
 use super::input::{InputActivation, InputMap};
+use super::stem::{Stem, StemConvolution};
 use super::{ClassifyShape, Pooling};
 use crate::error::{InvalidConfig, positive, rate};
 use crate::layer::dropout;
@@ -26,6 +28,9 @@ use crate::parameter::{AffineConfig, constant, uniform, xavier_bound};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct GruClassifierConfig {
+    /// Convolutions before all else, first to last.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub stem: Vec<StemConvolution>,
     /// Width of the hidden state, `H`, and of the input map.
     pub d_hidden: usize,
     /// Number of layers.
@@ -44,6 +49,7 @@ pub struct GruClassifierConfig {
 /// A classifier of gated recurrent units; build with [`GruClassifierConfig::init`].
 #[derive(Module, Debug)]
 pub struct GruClassifier {
+    pub(super) stem: Stem,
     input: Option<InputMap>,
     layers: Vec<GruLayer>,
     pub(super) head: Head,
@@ -62,7 +68,7 @@ struct GruLayer {
 }
 
 impl GruClassifierConfig {
-    /// Checks the fields and draws input map, layers and output in this order.
+    /// Checks the fields and draws stem, input map, layers and output in this order.
     ///
     /// # Errors
     /// [`InvalidConfig`] if a size is zero or `dropout` is not a rate.
@@ -71,20 +77,22 @@ impl GruClassifierConfig {
         shape: ClassifyShape,
         device: &Device,
     ) -> Result<GruClassifier, InvalidConfig> {
-        let ClassifyShape { time, channels, classes } = shape;
         let counts = [
             ("d_hidden", self.d_hidden),
             ("n_layers", self.n_layers),
-            ("time", time),
-            ("channels", channels),
-            ("classes", classes),
+            ("time", shape.time),
+            ("channels", shape.channels),
+            ("classes", shape.classes),
         ];
         counts.into_iter().try_for_each(positive)?;
         rate(("dropout", self.dropout))?;
+        let stem = Stem::new(&self.stem, shape.channels, device)?;
+        let ClassifyShape { channels, classes, .. } = Stem::shape(&self.stem, shape);
         let h = self.d_hidden;
         let input = self.input.map(|activation| InputMap::new(channels, h, activation, device));
         let layer = |d_in| GruLayer::new(d_in, h, device);
         Ok(GruClassifier {
+            stem,
             input,
             layers: self.input_widths(channels).map(layer).collect(),
             head: self.head(classes).init(device),
@@ -92,24 +100,28 @@ impl GruClassifierConfig {
         })
     }
 
-    /// `(n + 1) H` of the input map, `3H (d_in + H + 2)` per layer, `H` of attention pooling,
-    /// `(H + 1) m` for `n` channels and `m` classes.
+    /// Those of the stem, `(n + 1) H` of the input map, `3H (d_in + H + 2)` per layer, `H` of attention pooling,
+    /// `(H + 1) m` for `n` channels behind the stem and `m` classes.
     #[must_use]
     pub fn n_parameters(&self, shape: ClassifyShape) -> usize {
+        let stem = Stem::n_parameters(&self.stem, shape.channels);
+        let shape = Stem::shape(&self.stem, shape);
         let input = self.input_map(shape.channels).map_or(0, |map| map.n_parameters());
         let layer = |d_in| 3 * self.d_hidden * (d_in + self.d_hidden + 2);
-        input
+        stem + input
             + self.input_widths(shape.channels).map(layer).sum::<usize>()
             + self.head(shape.classes).n_parameters()
     }
 
-    /// `p (n H + Σ 3H (d_in + H)) + H m` for `p` steps.
+    /// Those of the stem, `p (n H + Σ 3H (d_in + H)) + H m` for `p` rows behind it.
     #[must_use]
     pub fn multiply_adds(&self, shape: ClassifyShape) -> u64 {
+        let stem = Stem::multiply_adds(&self.stem, shape);
+        let shape = Stem::shape(&self.stem, shape);
         let input = self.input_map(shape.channels).map_or(0, |map| map.multiply_adds());
         let layer = |d_in| 3 * self.d_hidden * (d_in + self.d_hidden);
         let layers = self.input_widths(shape.channels).map(layer).sum::<usize>() as u64;
-        shape.time as u64 * (input + layers) + self.head(shape.classes).multiply_adds()
+        stem + shape.time as u64 * (input + layers) + self.head(shape.classes).multiply_adds()
     }
 
     fn input_map(&self, channels: usize) -> Option<AffineConfig> {
@@ -157,6 +169,7 @@ impl GruClassifier {
     /// As there.
     #[must_use]
     pub fn forward(&self, x: Tensor<3>, padding: Option<&Tensor<2, Bool>>) -> Tensor<2> {
+        let (x, padding) = self.stem.forward(x, padding);
         let mut rows = match &self.input {
             None => x,
             Some(input) => input.forward(x),
@@ -165,7 +178,7 @@ impl GruClassifier {
             let below = if i > 0 { dropout(rows, self.dropout) } else { rows };
             rows = layer.forward(below);
         }
-        self.head.forward(rows, padding)
+        self.head.forward(rows, padding.as_ref())
     }
 }
 

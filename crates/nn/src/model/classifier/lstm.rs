@@ -1,6 +1,7 @@
 //! A classifier of stacked LSTM layers.
 //!
 //! ```text
+//! x      = stem(series), or the series
 //! e_t    = activation(x_t W_in + b_in), or x_t
 //! h      = LSTM_n(… LSTM_1(e))          dropout between two layers
 //! logits = pool(h) W_out + b_out
@@ -18,6 +19,7 @@ use serde::{Deserialize, Serialize};
 
 use super::head::{Head, HeadConfig};
 use super::input::{InputActivation, InputMap};
+use super::stem::{Stem, StemConvolution};
 use super::{ClassifyShape, Pooling};
 use crate::error::{InvalidConfig, positive, rate};
 use crate::layer::dropout;
@@ -28,6 +30,9 @@ use crate::parameter::AffineConfig;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LstmClassifierConfig {
+    /// Convolutions before all else, first to last.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub stem: Vec<StemConvolution>,
     /// Width of the hidden state, `H`, and of the input map.
     pub d_hidden: usize,
     /// Number of layers.
@@ -53,6 +58,7 @@ fn forget_bias() -> f64 {
 /// A classifier of stacked LSTM layers; build with [`LstmClassifierConfig::init`].
 #[derive(Module, Debug)]
 pub struct LstmClassifier {
+    pub(super) stem: Stem,
     input: Option<InputMap>,
     layers: Vec<LstmLayer>,
     pub(super) head: Head,
@@ -61,7 +67,7 @@ pub struct LstmClassifier {
 }
 
 impl LstmClassifierConfig {
-    /// Checks the fields and draws input map, layers and output in this order.
+    /// Checks the fields and draws stem, input map, layers and output in this order.
     ///
     /// # Errors
     /// [`InvalidConfig`] if a size is zero or `dropout` is not a rate.
@@ -70,20 +76,22 @@ impl LstmClassifierConfig {
         shape: ClassifyShape,
         device: &Device,
     ) -> Result<LstmClassifier, InvalidConfig> {
-        let ClassifyShape { time, channels, classes } = shape;
         let counts = [
             ("d_hidden", self.d_hidden),
             ("n_layers", self.n_layers),
-            ("time", time),
-            ("channels", channels),
-            ("classes", classes),
+            ("time", shape.time),
+            ("channels", shape.channels),
+            ("classes", shape.classes),
         ];
         counts.into_iter().try_for_each(positive)?;
         rate(("dropout", self.dropout))?;
+        let stem = Stem::new(&self.stem, shape.channels, device)?;
+        let ClassifyShape { channels, classes, .. } = Stem::shape(&self.stem, shape);
         let h = self.d_hidden;
         let input = self.input.map(|activation| InputMap::new(channels, h, activation, device));
         let layer = |d_in| LstmLayer::new(d_in, h, self.forget_bias, device);
         Ok(LstmClassifier {
+            stem,
             input,
             layers: self.input_widths(channels).map(layer).collect(),
             head: self.head(classes).init(device),
@@ -91,24 +99,28 @@ impl LstmClassifierConfig {
         })
     }
 
-    /// `(n + 1) H` of the input map, `4H (d_in + H + 2)` per layer, `H` of attention pooling,
-    /// `(H + 1) m` for `n` channels and `m` classes.
+    /// Those of the stem, `(n + 1) H` of the input map, `4H (d_in + H + 2)` per layer, `H` of attention pooling,
+    /// `(H + 1) m` for `n` channels behind the stem and `m` classes.
     #[must_use]
     pub fn n_parameters(&self, shape: ClassifyShape) -> usize {
+        let stem = Stem::n_parameters(&self.stem, shape.channels);
+        let shape = Stem::shape(&self.stem, shape);
         let input = self.input_map(shape.channels).map_or(0, |map| map.n_parameters());
         let layer = |d_in| 4 * self.d_hidden * (d_in + self.d_hidden + 2);
-        input
+        stem + input
             + self.input_widths(shape.channels).map(layer).sum::<usize>()
             + self.head(shape.classes).n_parameters()
     }
 
-    /// `p (n H + Σ 4H (d_in + H)) + H m` for `p` steps.
+    /// Those of the stem, `p (n H + Σ 4H (d_in + H)) + H m` for `p` rows behind it.
     #[must_use]
     pub fn multiply_adds(&self, shape: ClassifyShape) -> u64 {
+        let stem = Stem::multiply_adds(&self.stem, shape);
+        let shape = Stem::shape(&self.stem, shape);
         let input = self.input_map(shape.channels).map_or(0, |map| map.multiply_adds());
         let layer = |d_in| 4 * self.d_hidden * (d_in + self.d_hidden);
         let layers = self.input_widths(shape.channels).map(layer).sum::<usize>() as u64;
-        shape.time as u64 * (input + layers) + self.head(shape.classes).multiply_adds()
+        stem + shape.time as u64 * (input + layers) + self.head(shape.classes).multiply_adds()
     }
 
     fn input_map(&self, channels: usize) -> Option<AffineConfig> {
@@ -157,6 +169,7 @@ impl LstmClassifier {
     /// As there.
     #[must_use]
     pub fn forward(&self, x: Tensor<3>, padding: Option<&Tensor<2, Bool>>) -> Tensor<2> {
+        let (x, padding) = self.stem.forward(x, padding);
         let mut rows = match &self.input {
             None => x,
             Some(input) => input.forward(x),
@@ -165,6 +178,6 @@ impl LstmClassifier {
             let below = if i > 0 { dropout(rows, self.dropout) } else { rows };
             rows = layer.forward(below);
         }
-        self.head.forward(rows, padding)
+        self.head.forward(rows, padding.as_ref())
     }
 }

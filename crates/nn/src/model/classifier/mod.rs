@@ -20,6 +20,7 @@ mod lstm;
 mod paper_larnn;
 mod pooling;
 mod residual_bilstm;
+mod stem;
 mod stream;
 
 use burn::module::Module;
@@ -35,6 +36,7 @@ pub use lstm::{LstmClassifier, LstmClassifierConfig};
 pub use paper_larnn::{PaperLarnnClassifier, PaperLarnnClassifierConfig};
 pub use pooling::Pooling;
 pub use residual_bilstm::{ResidualBilstmClassifier, ResidualBilstmClassifierConfig};
+pub use stem::StemConvolution;
 pub use stream::{ClassifierState, RecurrentClassifier};
 
 use crate::error::InvalidConfig;

@@ -14,6 +14,7 @@ use burn::tensor::Tensor;
 use regard_kernels::recurrent::lstm;
 
 use super::pooling::PoolState;
+use super::stem::StemState;
 use super::{AttentionClassifier, Classifier, GruClassifier, LstmClassifier};
 use crate::mechanism::{Larnn, LarnnState, Recurrent};
 
@@ -31,8 +32,11 @@ enum Body<'a> {
 /// What a classifier carries from one row to the next.
 #[derive(Clone, Debug)]
 pub struct ClassifierState {
+    stem: StemState,
     body: BodyState,
     pool: PoolState,
+    /// Those of the newest row that left the stem.
+    logits: Tensor<3>,
 }
 
 #[derive(Clone, Debug)]
@@ -61,14 +65,32 @@ impl Recurrent for RecurrentClassifier<'_> {
 
     /// `[batch, 1, channels]` to logits `[batch, 1, classes]`.
     fn step(&self, x: Tensor<3>, past: Option<ClassifierState>) -> (Tensor<3>, ClassifierState) {
-        let (past, pool) = past.map_or((None, None), |past| (Some(past.body), Some(past.pool)));
-        let (row, body, head) = match (self.0, past) {
+        let (stem, rest) = match past {
+            None => (None, None),
+            Some(ClassifierState { stem, body, pool, logits }) => {
+                (Some(stem), Some((body, pool, logits)))
+            }
+        };
+        let (row, stem) = match self.0 {
+            Body::Larnn(model, _) => model.embedded(x, stem),
+            Body::Lstm(model) => model.stem.step(x, stem),
+            Body::Gru(model) => model.stem.step(x, stem),
+        };
+        let (row, body, pool) = match (row, rest) {
+            (None, Some((body, pool, logits))) => {
+                return (logits.clone(), ClassifierState { stem, body, pool, logits });
+            }
+            (None, None) => unreachable!("the first row leaves a stem"),
+            (Some(row), None) => (row, None, None),
+            (Some(row), Some((body, pool, _))) => (row, Some(body), Some(pool)),
+        };
+        let (row, body, head) = match (self.0, body) {
             (Body::Larnn(model, larnn), past) => {
                 let past = match past {
                     Some(BodyState::Larnn(state)) => Some(state),
                     _ => None,
                 };
-                let (row, state) = larnn.step(model.embedded(x), past);
+                let (row, state) = larnn.step(row, past);
                 (row, BodyState::Larnn(state), &model.head)
             }
             (Body::Lstm(model), past) => {
@@ -76,7 +98,7 @@ impl Recurrent for RecurrentClassifier<'_> {
                     Some(BodyState::Lstm(states)) => Some(states),
                     _ => None,
                 };
-                let (row, states) = model.step(x, past);
+                let (row, states) = model.step(row, past);
                 (row, BodyState::Lstm(states), &model.head)
             }
             (Body::Gru(model), past) => {
@@ -84,12 +106,12 @@ impl Recurrent for RecurrentClassifier<'_> {
                     Some(BodyState::Gru(states)) => Some(states),
                     _ => None,
                 };
-                let (row, states) = model.step(x, past);
+                let (row, states) = model.step(row, past);
                 (row, BodyState::Gru(states), &model.head)
             }
         };
         let (logits, pool) = head.step(row, pool);
-        (logits, ClassifierState { body, pool })
+        (logits.clone(), ClassifierState { stem, body, pool, logits })
     }
 }
 
@@ -98,7 +120,7 @@ mod tests {
     use super::super::{
         AttentionClassifierConfig, BlockConfig, ClassifierConfig, ClassifyShape,
         CnnClassifierConfig, Convolution, GruClassifierConfig, InputActivation,
-        LstmClassifierConfig, Pooling, Positions,
+        LstmClassifierConfig, Pooling, Positions, StemConvolution,
     };
     use crate::mechanism::{LarnnConfig, MechanismConfig, streaming};
     use burn::tensor::Device;
@@ -106,11 +128,13 @@ mod tests {
 
     const SHAPE: ClassifyShape = ClassifyShape { time: 7, channels: 3, classes: 4 };
 
-    fn recurrent(pooling: Pooling) -> [ClassifierConfig; 3] {
+    fn recurrent(pooling: Pooling, stem: &[StemConvolution]) -> [ClassifierConfig; 3] {
         let (n_layers, dropout) = (2, 0.0);
+        let stem = stem.to_vec();
         let larnn = LarnnConfig { window: 3, n_layers, ..LarnnConfig::new(2) };
         [
             ClassifierConfig::Classifier(AttentionClassifierConfig {
+                stem: stem.clone(),
                 d_model: 8,
                 activation: InputActivation::Elu,
                 positions: Positions::None,
@@ -120,6 +144,7 @@ mod tests {
                 dropout,
             }),
             ClassifierConfig::Lstm(LstmClassifierConfig {
+                stem: stem.clone(),
                 d_hidden: 6,
                 n_layers,
                 input: Some(InputActivation::Relu),
@@ -128,6 +153,7 @@ mod tests {
                 dropout,
             }),
             ClassifierConfig::Gru(GruClassifierConfig {
+                stem,
                 d_hidden: 6,
                 n_layers,
                 input: None,
@@ -139,8 +165,15 @@ mod tests {
 
     #[test]
     fn logits_after_each_row_are_those_of_the_series_so_far() {
-        for pooling in [Pooling::Last, Pooling::Mean, Pooling::Attention] {
-            for config in recurrent(pooling) {
+        let stem = [StemConvolution { filters: 5, length: 3, stride: 2 }];
+        for (pooling, stem) in [
+            (Pooling::Last, &[][..]),
+            (Pooling::Mean, &[]),
+            (Pooling::Attention, &[]),
+            (Pooling::Last, &stem),
+            (Pooling::Attention, &stem),
+        ] {
+            for config in recurrent(pooling, stem) {
                 let model = double(config.init(SHAPE, &Device::default()).unwrap());
                 let x = normal([2, 7, 3], 1);
                 let rows = streaming(&model.recurrent().unwrap(), x.clone());

@@ -11,6 +11,7 @@ const SHAPE: ClassifyShape = ClassifyShape { time: 7, channels: 3, classes: 5 };
 
 fn attention(block: BlockConfig, mechanism: MechanismConfig, pooling: Pooling) -> ClassifierConfig {
     ClassifierConfig::Classifier(AttentionClassifierConfig {
+        stem: Vec::new(),
         d_model: 6,
         activation: InputActivation::Elu,
         positions: Positions::Learned,
@@ -43,6 +44,7 @@ fn paper_larnn() -> ClassifierConfig {
 
 fn lstm(input: Option<InputActivation>, pooling: Pooling) -> ClassifierConfig {
     ClassifierConfig::Lstm(LstmClassifierConfig {
+        stem: Vec::new(),
         d_hidden: 8,
         n_layers: 2,
         input,
@@ -53,8 +55,14 @@ fn lstm(input: Option<InputActivation>, pooling: Pooling) -> ClassifierConfig {
 }
 
 fn gru(input: Option<InputActivation>, pooling: Pooling) -> ClassifierConfig {
-    let (d_hidden, n_layers, dropout) = (8, 2, 0.0);
-    ClassifierConfig::Gru(GruClassifierConfig { d_hidden, n_layers, input, pooling, dropout })
+    ClassifierConfig::Gru(GruClassifierConfig {
+        stem: vec![StemConvolution { filters: 4, length: 3, stride: 2 }],
+        d_hidden: 8,
+        n_layers: 2,
+        input,
+        pooling,
+        dropout: 0.0,
+    })
 }
 
 fn residual(bidirectional: bool, pooling: Pooling) -> ClassifierConfig {
@@ -122,6 +130,7 @@ fn parameters_follow_their_formulas() {
 fn the_lstm_of_the_dossier_has_its_parameters() {
     // (9 + 1)·32 + 2·4·32·(32 + 32 + 2) + (32 + 1)·6
     let config = ClassifierConfig::Lstm(LstmClassifierConfig {
+        stem: Vec::new(),
         d_hidden: 32,
         n_layers: 2,
         input: Some(InputActivation::Relu),
