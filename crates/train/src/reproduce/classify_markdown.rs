@@ -21,7 +21,7 @@ pub(super) fn page(study: &ClassifyStudy, results: &ClassifyResults) -> String {
     let _ = write!(
         out,
         "\n## Accuracy on the test part, %\n\nMean over the seeds ± half-width of its 95 % interval by \
-         Student's t. *Chosen*: the epoch with the best accuracy on the held-out persons ({}). *Best on \
+         Student's t. *Chosen*: the epoch that the held-out persons ({}) chose. *Best on \
          test*: the epoch that the test part itself would have chosen, as much of the literature reports.\n\n\
          | method | parameters | seeds | chosen on validation | last epoch | last five | best on test | \
          validation | macro F1 | s per epoch |\n|---|---|---|---|---|---|---|---|---|---|\n",
