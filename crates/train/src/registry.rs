@@ -123,9 +123,9 @@ fn encoder_like(model: &ModelConfig) -> ForecasterConfig {
 pub const CLASSIFIERS: &[&str] =
     &["larnn", "softmax", "easy", "lstm", "gru", "residual-bilstm", "cnn", "paper-larnn"];
 
-/// The classifier called `name`: a mechanism or recurrent layers of the width and with the stem of
-/// `like`; the residual
-/// bidirectional LSTM and the convolutions have the sizes of their sources.
+/// The classifier called `name`: a mechanism or recurrent layers of the width of `like`, with its stem
+/// and, where they read row by row, its pooling; the residual bidirectional LSTM and the convolutions
+/// have the sizes of their sources.
 ///
 /// # Errors
 /// [`TrainError::UnknownModel`], with the nearest name.
@@ -133,7 +133,7 @@ pub fn classifier(name: &str, like: &ClassifierConfig) -> Result<ClassifierConfi
     if name == classifier_name(like) {
         return Ok(like.clone());
     }
-    let (width, stem) = (width_of(like), stem_of(like));
+    let (width, (stem, pooling)) = (width_of(like), ends_of(like));
     let attention = |positions, block, mechanism, pooling, activation| {
         ClassifierConfig::Classifier(AttentionClassifierConfig {
             stem: stem.clone(),
@@ -150,13 +150,13 @@ pub fn classifier(name: &str, like: &ClassifierConfig) -> Result<ClassifierConfi
         let block = BlockConfig::Encoder { d_ff: 2 * width, n_layers: 2 };
         attention(Positions::Learned, block, mechanism, Pooling::Mean, InputActivation::Identity)
     };
-    let (relu, n_layers, pooling, dropout) = (Some(InputActivation::Relu), 2, Pooling::Last, 0.1);
+    let (relu, n_layers, dropout) = (Some(InputActivation::Relu), 2, 0.1);
     Ok(match name {
         "larnn" => attention(
             Positions::None,
             BlockConfig::Bare {},
             MechanismConfig::Larnn(LarnnConfig::new(4)),
-            Pooling::Last,
+            pooling,
             InputActivation::Elu,
         ),
         "softmax" => encoder(MechanismConfig::Softmax(SoftmaxConfig { n_heads: 4, causal: false })),
@@ -215,15 +215,15 @@ pub fn classifier_name(model: &ClassifierConfig) -> &'static str {
     }
 }
 
-/// The convolutions in front of a classifier.
-fn stem_of(model: &ClassifierConfig) -> Vec<StemConvolution> {
+/// The convolutions in front of a classifier and the pooling behind it.
+fn ends_of(model: &ClassifierConfig) -> (Vec<StemConvolution>, Pooling) {
     match model {
-        ClassifierConfig::Classifier(c) => c.stem.clone(),
-        ClassifierConfig::Lstm(c) => c.stem.clone(),
-        ClassifierConfig::Gru(c) => c.stem.clone(),
+        ClassifierConfig::Classifier(c) => (c.stem.clone(), c.pooling),
+        ClassifierConfig::Lstm(c) => (c.stem.clone(), c.pooling),
+        ClassifierConfig::Gru(c) => (c.stem.clone(), c.pooling),
         ClassifierConfig::ResidualBilstm(_)
         | ClassifierConfig::Cnn(_)
-        | ClassifierConfig::PaperLarnn(_) => Vec::new(),
+        | ClassifierConfig::PaperLarnn(_) => (Vec::new(), Pooling::Last),
     }
 }
 

@@ -40,8 +40,8 @@ input and the output map were trained (1,302 numbers), one cell was run three ti
 instead of three cells on top of each other, and dropout and batch statistics stayed on while scoring.
 So nothing was known of a *trained* LARNN. `larnn` below is one; `paper-larnn` behaves as the released
 code does. Whole persons of the training part are held out to choose the epoch; the settings of `larnn`,
-with one strided convolution in front, were chosen by the mean accuracy on four splits of persons (30 % held
-out), without the test part; the other networks are the same loop with their own sizes, `softmax`, `lstm`
+with one strided convolution in front, were chosen by the mean validation loss on four splits of persons (30 %
+held out), without the test part; the other networks are the same loop with their own sizes, `softmax`, `lstm`
 and `gru` behind the same convolution.",
     preset: "uci-har",
     set: &["baselines.trained=[]"],
