@@ -6,7 +6,7 @@
 //! ```
 //!
 //! Deviations are those of a population, `√(Σ (x - mean)² / n)`, per channel, over all steps of all
-//! series.
+//! series; [`Normalization::fit_sample`] has `n - 1`.
 
 use serde::{Deserialize, Serialize};
 
@@ -38,6 +38,22 @@ impl Normalization {
     /// If the set has no time step.
     #[must_use]
     pub fn fit(set: &SeriesSet) -> Self {
+        Self::with_deviation(set, 1.0)
+    }
+
+    /// Measures a set as [`Normalization::fit`] does, with the deviation of a sample,
+    /// `√(Σ (x - mean)² / (n - 1))`, as published scores of the UEA problems have it.
+    ///
+    /// # Panics
+    /// If the set has no time step.
+    #[must_use]
+    pub fn fit_sample(set: &SeriesSet) -> Self {
+        let n = set.n_steps() as f64;
+        Self::with_deviation(set, (n / (n - 1.0).max(1.0)).sqrt())
+    }
+
+    /// The statistics, the deviations of a population times `factor`.
+    fn with_deviation(set: &SeriesSet, factor: f64) -> Self {
         assert!(set.n_steps() > 0, "statistics need at least one time step");
         let channels: Vec<_> = (0..set.channels()).map(|c| Moments::measure(set, c)).collect();
         let largest = channels.iter().fold(0.0, |largest: f64, channel| largest.max(channel.std));
@@ -46,8 +62,8 @@ impl Normalization {
             let is_constant = std <= rounding.max(NEGLIGIBLE * largest);
             let (std, increment_std) = match (is_constant, increment_std <= rounding) {
                 (true, _) => (1.0, 1.0),
-                (false, true) => (std, 1.0),
-                (false, false) => (std, increment_std / std),
+                (false, true) => (std * factor, 1.0),
+                (false, false) => (std * factor, increment_std / (std * factor)),
             };
             fitted.mean.push(mean);
             fitted.std.push(std);

@@ -244,7 +244,8 @@ fn a_dropped_row_shortens_its_window() {
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("a.csv");
     fs::write(&path, "series,label,u\na,1,1\na,1,\na,1,3\nb,2,4\n").unwrap();
-    let with = |missing| read(&path, &LabelledOptions { missing, ..Default::default() });
+    let with =
+        |missing| read(&path, &LabelledOptions { missing: Some(missing), ..Default::default() });
     let values = |missing| {
         let train = with(missing).unwrap().train;
         train.set.series.into_iter().map(|series| series.values).collect::<Vec<_>>()

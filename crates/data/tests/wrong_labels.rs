@@ -183,9 +183,9 @@ fn a_folder_of_other_things() {
     assert_eq!(
         error,
         format!(
-            "{} holds no labelled data, expected train.npz (or .csv, .tsv, .parquet) and \
-             test.npz, or the folder \"UCI HAR Dataset\"; give the folder that holds them, or one \
-             file",
+            "{} holds no labelled data, expected train.npz (or .csv, .tsv, .parquet, .ts, \
+             .arff) and test.npz, NAME_TRAIN.ts and NAME_TEST.ts, or the folder \"UCI HAR \
+             Dataset\"; give the folder that holds them, or one file",
             folder.path().display()
         )
     );
@@ -338,7 +338,8 @@ fn tables_whose_rows_make_no_windows() {
 }
 
 fn split_error(by: HoldOut, change: impl FnOnce(&mut LabelledData)) -> String {
-    let mut data = LabelledData { train: windows(), test: None, description: String::new() };
+    let mut data =
+        LabelledData { train: windows(), test: None, description: String::new(), may_cut: false };
     change(&mut data);
     by.split(data).expect_err("no such split").to_string()
 }

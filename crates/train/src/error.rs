@@ -120,9 +120,15 @@ pub enum TrainError {
     },
     /// A series is longer than the model reads.
     #[error(
-        "a series of {found} steps, the model was trained on at most {expected}; cut it into windows"
+        "{}, series {series:?}: found {found} steps, expected at most {expected}, as the model was \
+         trained on; cut the series into windows",
+        .file.display()
     )]
     TooLong {
+        /// The file, or the folder of files.
+        file: PathBuf,
+        /// Name of the series.
+        series: String,
         /// Steps of the series.
         found: usize,
         /// Steps that the model reads.

@@ -34,7 +34,7 @@ pub(super) fn assign(
         return Err(LabelledError::OneClass { class: train.classes[only].clone() }.into());
     }
     let test = test.map(|test| classes.label(test, Some(&counts))).transpose()?;
-    Ok(LabelledData { train, test, description })
+    Ok(LabelledData { train, test, description, may_cut: false })
 }
 
 /// `128`, or `7 to 29` where the series differ.

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
+use super::ArchiveError;
 use crate::Cell;
 use crate::place::listing;
 
@@ -13,13 +14,27 @@ use crate::place::listing;
 pub enum LabelledError {
     /// A folder in which no known arrangement of files is found.
     #[error(
-        "{folder} holds no labelled data, expected train.npz (or .csv, .tsv, .parquet) and \
-         test.npz, or the folder \"UCI HAR Dataset\"; give the folder that holds them, or one file"
+        "{folder} holds no labelled data, expected train.npz (or .csv, .tsv, .parquet, .ts, .arff) \
+         and test.npz, NAME_TRAIN.ts and NAME_TEST.ts, or the folder \"UCI HAR Dataset\"; give \
+         the folder that holds them, or one file"
     )]
     UnknownLayout {
         /// The folder.
         folder: PathBuf,
     },
+    /// A problem of the archives that is not there, or cannot be told among others.
+    #[error("{folder} {}", problem(.asked.as_deref(), .known))]
+    NoProblem {
+        /// The folder.
+        folder: PathBuf,
+        /// The problem asked for.
+        asked: Option<String>,
+        /// The problems there are.
+        known: Vec<String>,
+    },
+    /// A fault in a file of the archives.
+    #[error(transparent)]
+    Archive(#[from] ArchiveError),
     /// A file that belongs to the others.
     #[error("{file} does not exist, expected {holds}; {remedy}")]
     MissingFile {
@@ -256,6 +271,21 @@ pub enum LabelledError {
         /// The class that was left out most often.
         class: String,
     },
+}
+
+fn problem(asked: Option<&str>, known: &[String]) -> String {
+    let known = listing(known);
+    let Some(asked) = asked else {
+        return format!(
+            "holds the problems {known}; name one of them with the key data.problem, or give its \
+             folder"
+        );
+    };
+    let has = if known.is_empty() { String::new() } else { format!(" it has {known};") };
+    format!(
+        "has no files {asked}_TRAIN.ts (or .ts.gz, .arff, .arff.gz), which data.problem asks for;\
+         {has} give the folder of the problem, or the one that holds it"
+    )
 }
 
 /// The groups of a set, for a message.

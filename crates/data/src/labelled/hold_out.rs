@@ -275,7 +275,7 @@ mod tests {
             classes: (0..n_classes).map(|class| class.to_string()).collect(),
             groups: Some(groups.iter().map(usize::to_string).collect()),
         };
-        LabelledData { train: set, test: None, description: String::new() }
+        LabelledData { train: set, test: None, description: String::new(), may_cut: false }
     }
 
     /// Twenty-one groups of about 350 series and six classes, as in UCI HAR.

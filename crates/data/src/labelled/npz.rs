@@ -131,7 +131,13 @@ impl<'a> Windows<'a> {
                 position: Position::Entry { series: index, row },
                 column: columns[channel].clone(),
             };
-            complete(index.to_string(), values, columns.len(), options.missing, cell)
+            complete(
+                index.to_string(),
+                values,
+                columns.len(),
+                options.missing.unwrap_or_default(),
+                cell,
+            )
         });
         let series = series.collect::<Result<Vec<_>, _>>()?;
         Ok(SeriesSet { columns, series, dt })
@@ -141,7 +147,7 @@ impl<'a> Windows<'a> {
 /// The names of all channels, and the indices of those asked for.
 ///
 /// Channels without names take the names asked for if there is one for each.
-fn choose(
+pub(super) fn choose(
     path: &Path,
     named: Option<Vec<String>>,
     channels: usize,

@@ -28,6 +28,9 @@ pub struct LabelledData {
     pub test: Option<LabelledSet>,
     /// What was read, in one line for people.
     pub description: String,
+    /// Whether series longer than a model reads are cut, as is usual for the UEA and UCR problems;
+    /// the test part is already cut to the longest training series.
+    pub may_cut: bool,
 }
 
 impl LabelledSet {
@@ -41,6 +44,18 @@ impl LabelledSet {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.labels.is_empty()
+    }
+
+    /// Steps of the longest series.
+    #[must_use]
+    pub fn longest(&self) -> usize {
+        self.set.lengths().into_iter().max().unwrap_or(0)
+    }
+
+    /// Cuts the end off every series of more than `steps` steps; returns how many there were.
+    pub fn cut(&mut self, steps: usize) -> usize {
+        let long = self.set.series.iter_mut().filter(|series| series.steps() > steps);
+        long.map(|series| series.values.truncate(steps * series.channels)).count()
     }
 
     /// Number of series of each class.

@@ -42,7 +42,7 @@ pub(super) fn read(path: &Path, options: &LabelledOptions) -> Result<Part, DataE
     let read = ReadOptions {
         columns: (!options.columns.is_empty()).then(|| options.columns.clone()),
         id_column: Some(id.clone()),
-        missing: options.missing,
+        missing: options.missing.unwrap_or_default(),
         ..ReadOptions::default()
     };
     let texts: Vec<String> = std::iter::once(label).chain(group).collect();
@@ -75,7 +75,13 @@ impl Windows<'_> {
             let cell = |row: usize, channel: usize| table.cell(rows[row], &table.columns[channel]);
             let values = table.gather(rows);
             let channels = table.columns.len();
-            series.push(complete(name.clone(), values, channels, options.missing, cell)?);
+            series.push(complete(
+                name.clone(),
+                values,
+                channels,
+                options.missing.unwrap_or_default(),
+                cell,
+            )?);
             places.positions.push(table.cell(rows[0], id).position);
         }
         let mut constants = constants.into_iter();

@@ -198,7 +198,13 @@ impl Signals {
         let Self { files, columns, windows } = self;
         let series = windows.into_iter().enumerate().map(|(window, values)| {
             let cell = |step: usize, channel: usize| cell(&files[channel], window, step);
-            complete(window.to_string(), values, columns.len(), options.missing, cell)
+            complete(
+                window.to_string(),
+                values,
+                columns.len(),
+                options.missing.unwrap_or_default(),
+                cell,
+            )
         });
         let series = series.collect::<Result<Vec<_>, _>>()?;
         Ok(SeriesSet { columns, series, dt: Some(DT_S) })

@@ -197,8 +197,19 @@ impl ClassifyFit {
 }
 
 /// Keys of `[data]`; a flattened section cannot refuse unknown keys itself.
-const DATA_KEYS: &[&str] =
-    &["path", "normalize", "values", "label", "group", "series", "classes", "columns", "missing"];
+const DATA_KEYS: &[&str] = &[
+    "path",
+    "normalize",
+    "problem",
+    "values",
+    "label",
+    "group",
+    "series",
+    "classes",
+    "class_order",
+    "columns",
+    "missing",
+];
 
 impl TaskFile for ClassifyConfig {
     fn title_mut(&mut self) -> &mut String {

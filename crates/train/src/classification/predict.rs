@@ -4,14 +4,14 @@ use std::path::Path;
 
 use burn::tensor::Device;
 use regard_data::file::{self, ReadOptions};
-use regard_data::labelled::LabelledSet;
+use regard_data::labelled::{self, LabelledOptions, LabelledSet};
 use regard_data::{Series, SeriesSet};
 
 use super::data::Part;
 use super::objective::probabilities;
 use crate::error::TrainError;
 use crate::metric::classification::largest;
-use crate::model_file;
+use crate::model_file::{self, ClassifierCard};
 use crate::run::in_pool;
 use crate::run_folder::RunFolder;
 
@@ -24,7 +24,8 @@ pub struct Classified {
     pub classes: Vec<String>,
 }
 
-/// Classifies every whole window of the series of a file, one after the other without overlap.
+/// Classifies every whole window of the series of a file, one after the other without overlap; each
+/// case of a `.ts` or `.arff` file as one window, cut to the length of the training.
 ///
 /// One row per window is written: the number of its class, from 0, and the probability of each class.
 /// A series shorter than the windows of the training is one window.
@@ -36,9 +37,8 @@ pub fn classify(run: &Path, input: &Path, output: &Path) -> Result<Classified, T
     let folder = RunFolder::open(run)?;
     folder.classify_config()?;
     let (model, card) = model_file::load_classifier(&folder.model(), &Device::default())?;
-    let options = ReadOptions { columns: Some(card.columns.clone()), ..ReadOptions::default() };
-    let set = file::read(input, &options)?;
     let (time, channels) = (card.shape.time, card.shape.channels);
+    let set = series(input, &card)?;
     let windows: Vec<Series> = set
         .series
         .iter()
@@ -77,4 +77,17 @@ pub fn classify(run: &Path, input: &Path, output: &Path) -> Result<Classified, T
     let dt = set.dt.map(|dt| dt * time as f64);
     file::write(output, &SeriesSet { columns, series, dt })?;
     Ok(Classified { n_windows: part.len(), classes: card.classes })
+}
+
+/// The series of a file, with the channels of the model.
+fn series(input: &Path, card: &ClassifierCard) -> Result<SeriesSet, TrainError> {
+    let options = LabelledOptions { columns: card.columns.clone(), ..LabelledOptions::default() };
+    if let Some(mut cases) = labelled::read_series(input, &options)? {
+        for case in &mut cases.series {
+            case.values.truncate(card.shape.time * case.channels);
+        }
+        return Ok(cases);
+    }
+    let options = ReadOptions { columns: Some(card.columns.clone()), ..ReadOptions::default() };
+    Ok(file::read(input, &options)?)
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use burn::module::Module;
 use burn::tensor::Device;
-use regard_data::labelled;
+use regard_data::labelled::{self, LabelledSet};
 use regard_nn::model::classifier::Classifier;
 
 use super::baselines;
@@ -113,14 +113,17 @@ pub(crate) fn evaluate(
         options.classes.clone_from(&card.classes);
         let found = labelled::read(path, &options)?;
         // Of data with a part of their own to test on, that one; all of any other.
-        let set = found.test.unwrap_or(found.train);
+        let mut set = found.test.unwrap_or(found.train);
         set.set.check_columns(&card.columns)?;
-        let longest = set.set.lengths().into_iter().max().unwrap_or(0);
-        if longest > card.shape.time {
-            return Err(TrainError::TooLong { found: longest, expected: card.shape.time });
-        }
+        let cut = if found.may_cut { set.cut(card.shape.time) } else { 0 };
+        check_length(path, &set, card.shape.time)?;
+        let note = if cut == 0 {
+            String::new()
+        } else {
+            format!(", {cut} series cut to {} steps", card.shape.time)
+        };
         data.info.test = part_info(&set);
-        data.info.source = format!("{} (trained on {})", path.display(), data.info.source);
+        data.info.source = format!("{}{note} (trained on {})", path.display(), data.info.source);
         data.test = Part::new(set, card.normalization.clone(), card.shape.time);
     }
     let place = Place { folder, name: &folder.name(), command: "" };
@@ -139,6 +142,19 @@ pub(crate) fn evaluate(
     report.scores = vec![row];
     report.scores.extend(baselines::classical(config, &data, observer));
     Ok(report)
+}
+
+/// Refuses series longer than the model reads.
+fn check_length(path: &Path, set: &LabelledSet, expected: usize) -> Result<(), TrainError> {
+    match set.set.series.iter().find(|series| series.steps() > expected) {
+        None => Ok(()),
+        Some(long) => Err(TrainError::TooLong {
+            file: path.to_owned(),
+            series: long.name.clone(),
+            found: long.steps(),
+            expected,
+        }),
+    }
 }
 
 /// The row of the trained model, without what follows from its training.

@@ -1,0 +1,149 @@
+//! Problems of the UEA and UCR archives, in the folder that `REGARD_DATA` names.
+
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+use std::path::{Path, PathBuf};
+
+use regard_data::labelled::{LabelledData, LabelledOptions, LabelledSet, read};
+use regard_data::normalize::Normalization;
+
+fn uea() -> PathBuf {
+    let folder = std::env::var("REGARD_DATA").expect("REGARD_DATA names the folder of data sets");
+    PathBuf::from(folder).join("uea")
+}
+
+/// A problem, found in the folder of all.
+fn problem(name: &str) -> LabelledData {
+    let problem = Some(name.to_owned());
+    read(&uea(), &LabelledOptions { problem, ..LabelledOptions::default() }).unwrap()
+}
+
+fn span(set: &LabelledSet) -> (usize, usize) {
+    let lengths = set.set.lengths();
+    (lengths.iter().copied().min().unwrap(), lengths.into_iter().max().unwrap())
+}
+
+#[test]
+#[ignore = "needs REGARD_DATA"]
+fn problems_have_the_published_counts() {
+    // Train, test, dimensions, steps of the shortest and longest series of each part, classes.
+    for (name, counts, train_steps, test_steps, n_classes) in [
+        ("JapaneseVowels", [270, 370, 12], (7, 26), (7, 26), 9),
+        ("UWaveGestureLibrary", [120, 320, 3], (315, 315), (315, 315), 8),
+        ("BasicMotions", [40, 40, 6], (100, 100), (100, 100), 4),
+        ("ERing", [30, 270, 4], (65, 65), (65, 65), 6),
+        ("GunPoint", [50, 150, 1], (150, 150), (150, 150), 2),
+        ("ItalyPowerDemand", [67, 1029, 1], (24, 24), (24, 24), 2),
+    ] {
+        let LabelledData { train, test, .. } = problem(name);
+        let test = test.unwrap();
+        assert_eq!([train.len(), test.len(), train.set.channels()], counts, "{name}");
+        assert_eq!((span(&train), span(&test)), (train_steps, test_steps), "{name}");
+        assert_eq!(train.classes.len(), n_classes, "{name}");
+    }
+    let vowels = problem("JapaneseVowels");
+    assert_eq!(vowels.train.class_counts(), [30; 9]);
+    assert_eq!(vowels.test.unwrap().class_counts(), [31, 35, 88, 44, 29, 24, 40, 50, 29]);
+    assert!(
+        vowels.description.ends_with(
+            "270 training and 370 test series of 7 to 29 steps, 12 channels, 9 classes; 1 test \
+             series cut to the 26 steps of the training part"
+        ),
+        "{}",
+        vowels.description
+    );
+    let gestures = problem("UWaveGestureLibrary");
+    assert_eq!(gestures.train.class_counts(), [15; 8]);
+    assert_eq!(gestures.test.unwrap().class_counts(), [40; 8]);
+    assert_eq!(
+        problem("BasicMotions").train.classes,
+        ["Badminton", "Running", "Standing", "Walking"]
+    );
+
+    let LabelledData { train, test, .. } = problem("PickupGestureWiimoteZ");
+    assert_eq!((train.len(), test.as_ref().unwrap().len(), train.set.channels()), (50, 50, 1));
+    let (shortest, longest) = span(&train);
+    assert!(shortest.min(span(test.as_ref().unwrap()).0) == 29 && longest == 361, "{longest}");
+    assert_eq!(train.classes[..3], ["1.0", "10.0", "2.0"]);
+}
+
+#[test]
+#[ignore = "needs REGARD_DATA"]
+fn the_folder_of_a_problem_and_its_file_are_read_alike() {
+    let folder = uea().join("GunPoint");
+    let options = LabelledOptions::default();
+    let whole = read(&folder, &options).unwrap();
+    assert_eq!(whole.train, problem("GunPoint").train);
+    let file = read(&folder.join("GunPoint_TEST.ts.gz"), &options).unwrap();
+    assert_eq!((Some(file.train), file.test), (whole.test, None));
+}
+
+#[test]
+#[ignore = "needs REGARD_DATA"]
+fn standardised_cases_equal_those_of_another_program() {
+    for name in ["JapaneseVowels", "UWaveGestureLibrary"] {
+        let golden = Golden::open(&format!("data_{}.safetensors", name.to_lowercase()));
+        let LabelledData { train, test, .. } = problem(name);
+        let test = test.unwrap();
+        let normalization = Normalization::fit_sample(&train.set);
+        assert_close(&normalization.mean, &golden.reals("mean"));
+        assert_close(&normalization.std, &golden.reals("std"));
+        let time = golden.integers("max_len")[0];
+        assert_eq!(train.longest(), time);
+        for (part, set) in [("train", &train), ("test", &test)] {
+            let uncut = golden.integers(&format!("{part}_lengths"));
+            let lengths: Vec<usize> = uncut.into_iter().map(|length| length.min(time)).collect();
+            assert_eq!(set.set.lengths(), lengths);
+            assert_eq!(set.labels, golden.integers(&format!("{part}_labels")));
+            let width = time * set.set.channels();
+            let expected = golden.reals(&format!("{part}_x"));
+            let cases = golden.integers(&format!("{part}_index"));
+            for (&case, expected) in cases.iter().zip(expected.chunks_exact(width)) {
+                let mut found = normalization.norm_from_phys(&set.set.series[case].values);
+                found.resize(width, 0.0);
+                assert_close(&found, expected);
+            }
+        }
+    }
+}
+
+/// Equal to 1e-12: what the order of a sum over 40,000 steps may change.
+fn assert_close(found: &[f64], expected: &[f64]) {
+    assert_eq!(found.len(), expected.len());
+    for (found, expected) in found.iter().zip(expected) {
+        let allowed = 1e-12 * expected.abs().max(1.0);
+        assert!((found - expected).abs() <= allowed, "{found} against {expected}");
+    }
+}
+
+/// The tensors of a safetensors file: the length of a JSON header, the header, the bytes.
+struct Golden {
+    header: serde_json::Value,
+    bytes: Vec<u8>,
+}
+
+impl Golden {
+    fn open(name: &str) -> Self {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/primal-dual");
+        let file = std::fs::read(folder.join(name)).unwrap();
+        let (length, rest) = file.split_first_chunk::<8>().unwrap();
+        let (header, bytes) = rest.split_at(usize::from_le_bytes(*length));
+        Self { header: serde_json::from_slice(header).unwrap(), bytes: bytes.to_vec() }
+    }
+
+    fn words(&self, name: &str, kind: &str) -> impl Iterator<Item = [u8; 8]> {
+        let tensor = &self.header[name];
+        assert_eq!(tensor["dtype"], kind, "{name}");
+        let at = |i: usize| usize::try_from(tensor["data_offsets"][i].as_u64().unwrap()).unwrap();
+        self.bytes[at(0)..at(1)].as_chunks::<8>().0.iter().copied()
+    }
+
+    fn reals(&self, name: &str) -> Vec<f64> {
+        self.words(name, "F64").map(f64::from_le_bytes).collect()
+    }
+
+    fn integers(&self, name: &str) -> Vec<usize> {
+        let words = self.words(name, "I64").map(i64::from_le_bytes);
+        words.map(|word| usize::try_from(word).unwrap()).collect()
+    }
+}
