@@ -6,6 +6,7 @@
 
 mod easy;
 mod larnn;
+mod per_head;
 mod softmax;
 
 use burn::module::Module;
@@ -18,6 +19,7 @@ pub use larnn::{
     Evaluation, GateMode, KeyValueForm, Larnn, LarnnConfig, LarnnInit, LarnnState, LarnnStream,
     NormKind, RunningRule, Stack,
 };
+pub use per_head::HeadWeights;
 pub use softmax::{SoftmaxAttention, SoftmaxConfig, SoftmaxState};
 
 use crate::error::InvalidConfig;

@@ -38,11 +38,11 @@ pub struct SoftmaxConfig {
 /// Multi-head scaled dot-product attention; build with [`SoftmaxConfig::init`].
 #[derive(Module, Debug)]
 pub struct SoftmaxAttention {
-    query: Affine,
-    key: Affine,
-    value: Affine,
-    output: Affine,
-    n_heads: usize,
+    pub(super) query: Affine,
+    pub(super) key: Affine,
+    pub(super) value: Affine,
+    pub(super) output: Affine,
+    pub(super) n_heads: usize,
     causal: bool,
 }
 
@@ -129,6 +129,28 @@ impl SoftmaxAttention {
         softmax(scores, 3)
     }
 
+    /// What every head returns, before `W_O`.
+    ///
+    /// # Shapes
+    /// - `x`: `[batch, time, d_model]`; `blocked`: `[batch, time]`
+    /// - returns: `[batch, heads, time, d_head]`
+    ///
+    /// # Panics
+    /// If the shapes disagree with each other or with the parameters.
+    #[must_use]
+    pub fn head_outputs(&self, x: Tensor<3>, blocked: Option<Tensor<2, Bool>>) -> Tensor<4> {
+        let [batch, time, _] = x.dims();
+        let log_weight = blocked.map(|blocked| {
+            assert_shape!(blocked, [batch, time]);
+            padding_log_weight(blocked, self.n_heads).cast(x.dtype())
+        });
+        let q = self.heads(&self.query, x.clone());
+        let k = self.heads(&self.key, x.clone());
+        let v = self.heads(&self.value, x);
+        let [_, _, _, d_head] = q.dims();
+        attention(q, k, v, log_weight, scale(d_head), self.causal)
+    }
+
     /// The attention over one sequence as steps of a plan.
     pub(super) fn plan(&self, plan: &mut PlanBuilder, x: Slot) -> Slot {
         let [d_model, _] = self.query.weight.dims();
@@ -148,16 +170,9 @@ impl SoftmaxAttention {
             .swap_dims(1, 2)
     }
 
-    /// Attends with the queries given and maps the joined heads through `W_O`.
-    fn attend(
-        &self,
-        q: Tensor<4>,
-        k: Tensor<4>,
-        v: Tensor<4>,
-        log_weight: Option<Tensor<3>>,
-    ) -> Tensor<3> {
-        let [batch, heads, time_q, d_head] = q.dims();
-        let o = attention(q, k, v, log_weight, scale(d_head), self.causal);
+    /// Joins the heads and maps them through `W_O`.
+    fn joined(&self, o: Tensor<4>) -> Tensor<3> {
+        let [batch, heads, time_q, d_head] = o.dims();
         let o = o.swap_dims(1, 2).reshape([batch, time_q, heads * d_head]);
         self.output.forward(o, Activation::Identity)
     }
@@ -165,15 +180,7 @@ impl SoftmaxAttention {
 
 impl Attention for SoftmaxAttention {
     fn forward(&self, x: Tensor<3>, blocked: Option<Tensor<2, Bool>>) -> Tensor<3> {
-        let [batch, time, _] = x.dims();
-        let log_weight = blocked.map(|blocked| {
-            assert_shape!(blocked, [batch, time]);
-            padding_log_weight(blocked, self.n_heads).cast(x.dtype())
-        });
-        let q = self.heads(&self.query, x.clone());
-        let k = self.heads(&self.key, x.clone());
-        let v = self.heads(&self.value, x);
-        self.attend(q, k, v, log_weight)
+        self.joined(self.head_outputs(x, blocked))
     }
 }
 
@@ -192,7 +199,9 @@ impl Recurrent for SoftmaxAttention {
             k = Tensor::cat(vec![past.k, k], 2);
             v = Tensor::cat(vec![past.v, v], 2);
         }
-        let row = self.attend(q, k.clone(), v.clone(), None);
+        let [_, _, _, d_head] = q.dims();
+        let o = attention(q, k.clone(), v.clone(), None, scale(d_head), true);
+        let row = self.joined(o);
         (row, SoftmaxState { k, v })
     }
 }
