@@ -114,19 +114,20 @@ impl Encoder {
         self.blocks.iter().fold(x, |x, block| block.forward(x, blocked.cloned()))
     }
 
-    /// What every block is given, first block first; nothing is blocked.
+    /// What every block is given, first block first.
     ///
     /// # Shapes
     /// - `x` and each of the results: `[batch, time, d_model]`
+    /// - `blocked`: `[batch, time]`, as in [`Encoder::forward`]
     ///
     /// # Panics
     /// If the shapes disagree with the parameters.
     #[must_use]
-    pub fn inputs(&self, mut x: Tensor<3>) -> Vec<Tensor<3>> {
+    pub fn inputs(&self, mut x: Tensor<3>, blocked: Option<&Tensor<2, Bool>>) -> Vec<Tensor<3>> {
         let mut inputs = Vec::with_capacity(self.blocks.len());
         for block in &self.blocks {
             inputs.push(x.clone());
-            x = block.forward(x, None);
+            x = block.forward(x, blocked.cloned());
         }
         inputs
     }

@@ -228,7 +228,7 @@ impl Forecaster {
     /// If the shape of `x` is not the one the forecaster was built for.
     #[must_use]
     pub fn block_inputs(&self, x: Tensor<3>) -> Vec<Tensor<3>> {
-        self.encoder.inputs(self.embedding.forward(x))
+        self.encoder.inputs(self.embedding.forward(x), None)
     }
 
     /// The attention of every block, first block first.

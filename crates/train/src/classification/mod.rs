@@ -16,6 +16,7 @@ pub use config::{
     ClassWeights, ClassifyBaselines, ClassifyConfig, ClassifyFit, ClassifyKind, ClassifyTask,
     LabelledSource, Select,
 };
+pub(crate) use data::{Batch, Classification, Part};
 pub use predict::{Classified, classify};
 pub(crate) use run::evaluate;
 pub use stream::ClassStream;

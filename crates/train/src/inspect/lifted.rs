@@ -38,9 +38,16 @@ pub(super) fn seen(trained: &LiftedForecaster, fresh: &LiftedForecaster, dt: f64
     let side = a.window * a.channels;
     let found = eigenvalues(&a.delay_map(trained.increment_std()), side, dt);
     let gain_bound = Some(a.gain_bound());
-    let heads =
-        vec![HeadInspection { layer: 0, head: 0, matrices, gain_bound, eigenvalues: found }];
-    Some(Seen { heads, eigenvalues_of: "the map of delay coordinates", n_windows: 0 })
+    let heads = vec![HeadInspection {
+        layer: 0,
+        head: 0,
+        matrices,
+        weights: Vec::new(),
+        gain_bound,
+        eigenvalues: found,
+    }];
+    let eigenvalues_of = "the map of delay coordinates";
+    Some(Seen { heads, redundancy: Vec::new(), eigenvalues_of, n_windows: 0 })
 }
 
 impl Factors {

@@ -1,12 +1,11 @@
 //! What singular values, signs and eigenvalues say about a score matrix, in `f64`.
 //!
 //! ```text
-//! effective rank = exp(−Σ p_k ln p_k),  p_k = σ_k / Σ σ        r99 = least k with Σ_{j≤k} σ_j² ≥ 0.99 Σ σ²
+//! r99 = least k with Σ_{j≤k} σ_j² ≥ 0.99 Σ σ²        effective rank: regard_nn::theory::spectrum
 //! ```
-//!
-//! Source: Roy & Vetterli 2007, EUSIPCO, §3 (effective rank).
 
 use faer::MatRef;
+use regard_nn::theory::spectrum::effective_rank;
 use serde::Serialize;
 
 /// Part of the energy that `r99` holds.
@@ -45,9 +44,7 @@ impl MatrixStats {
     pub(super) fn of(values: &[f64], [rows, cols]: [usize; 2]) -> Option<Self> {
         let sigma = singular_values(values, rows, cols)?;
         let largest = sigma.first().copied().unwrap_or(0.0);
-        let sum: f64 = sigma.iter().sum();
         let energy: f64 = sigma.iter().map(|s| s * s).sum();
-        let entropy = |s: &f64| if *s > 0.0 { -(s / sum) * (s / sum).ln() } else { 0.0 };
         let mut held = 0.0;
         let short = sigma.iter().take_while(|s| {
             let is_short = held < ENERGY * energy;
@@ -58,11 +55,7 @@ impl MatrixStats {
         Some(Self {
             largest,
             r99: short.count() as f64,
-            effective_rank: if sum > 0.0 {
-                sigma.iter().map(entropy).sum::<f64>().exp()
-            } else {
-                0.0
-            },
+            effective_rank: effective_rank(&sigma),
             decay: sigma.iter().map(|s| s / scale).collect(),
             negative: values.iter().filter(|x| **x < 0.0).count() as f64 / values.len() as f64,
         })

@@ -8,13 +8,17 @@
 //! learned. On the preset `lorenz` with three epochs on 20 series, `α` has 25.8 of 32 (at the start
 //! 25.9), `A` 3.3 (at the start 3.0).
 //!
-//! A lifted model is one map of the whole window; see `lifted.rs`.
+//! Of any attention with heads of its own, also whether they do the same, and how much of their weights
+//! counts; see `redundancy.rs`. A lifted model is one map of the whole window; see `lifted.rs`. Of a
+//! classifier only heads are looked at; see `classifier.rs`.
 //!
 //! Source: the singular values are the evidence that Sanchis-Agudo et al. 2023, arXiv:2308.12874,
 //! give in their abstract for leaving softmax out; the procedure is ours.
 
+mod classifier;
 mod lifted;
 mod matrix;
+mod redundancy;
 mod spectrum;
 mod text;
 
@@ -28,11 +32,13 @@ use regard_nn::model::{Forecaster, Model};
 use serde::Serialize;
 
 pub use matrix::{Eigenvalue, MatrixStats};
+pub use redundancy::{LayerRedundancy, Redundancy};
 pub use spectrum::Peak;
 pub use text::table;
 pub(crate) use text::{Mean, means};
 
 use crate::error::TrainError;
+use crate::forecast_config::ForecastConfig;
 use crate::forecast_run::read_like;
 use crate::forecasting::{Forecasting, Part, part};
 use crate::model_file;
@@ -40,9 +46,10 @@ use crate::observer::Observer;
 use crate::precision::Precision;
 use crate::registry;
 use crate::report::html;
+use crate::run_config::RunConfig;
 use crate::run_folder::RunFolder;
 
-/// Test windows over which softmax attention is averaged, at most.
+/// Test windows over which means are taken, at most.
 const WINDOWS: usize = 32;
 
 /// What [`inspect`] found.
@@ -56,14 +63,17 @@ pub struct Inspection {
     pub window: usize,
     /// Time per step, if known: the unit of frequencies is one over it.
     pub dt: Option<f64>,
-    /// Test windows over which softmax attention was averaged; 0 for easy attention.
+    /// Test windows, or series to tell apart, over which means were taken; 0 where there are no means
+    /// but distances of heads.
     pub n_windows: usize,
     /// The matrix whose eigenvalues are given: `α`, `α W_V`, or what a lifted model has instead.
     pub eigenvalues_of: &'static str,
     /// All heads, layer by layer.
     pub heads: Vec<HeadInspection>,
-    /// The strongest frequencies of the test series.
-    pub peaks: Vec<Peak>,
+    /// Distances between the heads of every layer that has several.
+    pub redundancy: Vec<LayerRedundancy>,
+    /// The strongest frequencies of the test series; `None` of a classifier.
+    pub peaks: Option<Vec<Peak>>,
 }
 
 /// One head.
@@ -75,6 +85,8 @@ pub struct HeadInspection {
     pub head: usize,
     /// Its matrices.
     pub matrices: Vec<Inspected>,
+    /// `W_Q W_Kᵀ` and `W_V W_O` of the head; empty for easy attention and lifted models.
+    pub weights: Vec<Inspected>,
     /// `‖α‖₂ ‖W_V‖₂` with the head's own part of `W_V`: by so much the head can magnify any window,
     /// before the residual is added; of a lifted model the sum over its heads. `None` for softmax
     /// attention.
@@ -87,7 +99,8 @@ pub struct HeadInspection {
 /// One matrix of a head.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Inspected {
-    /// What it is: `α`, `α W_V`, `S` or `A`; of a lifted model `α` of all heads, or `Σ α⊗W`.
+    /// What it is: `α`, `α W_V`, `S`, `A` or a product of weights; of a lifted model `α` of all heads, or
+    /// `Σ α⊗W`.
     pub name: &'static str,
     /// As trained.
     pub trained: MatrixStats,
@@ -100,30 +113,44 @@ type Samples = Vec<(&'static str, Vec<Vec<f64>>)>;
 
 /// Looks at the attention of a run; also writes `inspect.html` into its folder.
 ///
-/// Frequencies and softmax attention are those of the run's test part, or of all of another file.
+/// Frequencies, softmax attention and distances are those of the run's test part, or of all of another file.
 ///
 /// # Errors
 /// [`TrainError`] if the run, its data or the file cannot be read, the columns differ, the model has
-/// no score matrices, or its parameters are not finite.
+/// no attention to look at, or its parameters are not finite.
 pub fn inspect(
     run: &Path,
     data: Option<&Path>,
     observer: &mut dyn Observer,
 ) -> Result<Inspection, TrainError> {
     let folder = RunFolder::open(run)?;
-    let config = folder.forecast_config()?;
+    let inspection = match folder.config()? {
+        RunConfig::Forecast(config) => forecaster(&folder, &config, data, observer)?,
+        RunConfig::Classify(config) => classifier::inspect(&folder, &config, data, observer)?,
+    };
+    folder.write("inspect.html", html::render_inspection(&inspection).as_bytes())?;
+    Ok(inspection)
+}
+
+/// Looks at a run that forecasts.
+fn forecaster(
+    folder: &RunFolder,
+    config: &ForecastConfig,
+    data: Option<&Path>,
+    observer: &mut dyn Observer,
+) -> Result<Inspection, TrainError> {
     let device = Device::default();
     let (model, card) = model_file::load(&folder.model(), &device)?;
     let trained = model.valid();
-    check_attention(&folder, &trained)?;
+    check_attention(folder, &trained)?;
     observer.phase("preparing data", None);
     let (test, dt) = match data {
         None => {
-            let prepared = Forecasting::prepare(&config, &folder.name())?;
+            let prepared = Forecasting::prepare(config, &folder.name())?;
             (prepared.test, prepared.info.dt)
         }
         Some(path) => {
-            let set = read_like(&config, &card, path)?;
+            let set = read_like(config, &card, path)?;
             window::check(&set, card.shape.window, card.shape.horizon)?;
             (part(&set, &card.normalization, config.task), set.dt.or(card.dt))
         }
@@ -139,9 +166,9 @@ pub fn inspect(
         (Model::Lifted(trained), Model::Lifted(fresh)) => lifted::seen(trained, fresh, step),
         _ => unreachable!("one configuration makes models of one kind"),
     };
-    let Seen { heads, eigenvalues_of, n_windows } =
+    let Seen { heads, redundancy, eigenvalues_of, n_windows } =
         seen.ok_or_else(|| folder.error("its parameters are not finite; train anew"))?;
-    let inspection = Inspection {
+    Ok(Inspection {
         folder: folder.path().to_owned(),
         mechanism: registry::name_of(&card.model).to_owned(),
         window: card.shape.window,
@@ -149,10 +176,9 @@ pub fn inspect(
         n_windows,
         eigenvalues_of,
         heads,
-        peaks: spectrum::peaks(&test, step),
-    };
-    folder.write("inspect.html", html::render_inspection(&inspection).as_bytes())?;
-    Ok(inspection)
+        redundancy,
+        peaks: Some(spectrum::peaks(&test, step)),
+    })
 }
 
 /// Refuses a model without score matrices.
@@ -177,6 +203,7 @@ fn check_attention(folder: &RunFolder, model: &Model) -> Result<(), TrainError> 
 /// What was found in a model.
 struct Seen {
     heads: Vec<HeadInspection>,
+    redundancy: Vec<LayerRedundancy>,
     eigenvalues_of: &'static str,
     n_windows: usize,
 }
@@ -191,9 +218,16 @@ fn blocks(trained: &Forecaster, fresh: &Forecaster, test: &Part, dt: f64) -> Opt
     let is_softmax = trained.mechanisms().any(|m| matches!(m, Mechanism::Softmax(_)));
     let heads = heads(trained, fresh, &inputs, dt)?;
     let last = heads.first().and_then(|head| head.matrices.last());
+    let both = trained.mechanisms().zip(fresh.mechanisms()).enumerate();
+    let redundancy = both
+        .filter_map(|(i, (a, b))| {
+            redundancy::layer(i, [(a, &inputs[0][i]), (b, &inputs[1][i])], None)
+        })
+        .collect();
     Some(Seen {
         eigenvalues_of: last.map_or("", |matrix| matrix.name),
         heads,
+        redundancy,
         n_windows: if is_softmax { n_windows } else { 0 },
     })
 }
@@ -223,6 +257,7 @@ fn heads(
                 Mechanism::Larnn(_) => Vec::new(),
             });
         let [trained_samples, fresh_samples] = samples;
+        let mut weights = redundancy::weights(both.0, both.1)?.into_iter();
         let gains = match both.0 {
             Mechanism::Easy(easy) => gain_bounds(easy).into_iter().map(Some).collect(),
             Mechanism::Softmax(_) | Mechanism::Larnn(_) => vec![None; trained_samples.len()],
@@ -253,6 +288,7 @@ fn heads(
                 layer,
                 head,
                 matrices: matrices?,
+                weights: weights.next().unwrap_or_default(),
                 gain_bound,
                 eigenvalues,
             });
