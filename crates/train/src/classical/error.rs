@@ -70,4 +70,16 @@ pub enum ClassicalError {
         /// Strength of the penalty that was not enough, dimensionless.
         ridge: f64,
     },
+    /// It would take longer than a baseline is worth.
+    #[error("{method} would need {operations:.1e} operations, the limit is {limit:.1e}; {remedy}")]
+    TooSlow {
+        /// Method that was asked for.
+        method: &'static str,
+        /// Products and sums it would need.
+        operations: f64,
+        /// Most of them.
+        limit: f64,
+        /// How to need fewer.
+        remedy: &'static str,
+    },
 }

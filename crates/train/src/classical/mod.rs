@@ -14,13 +14,19 @@
 //! input of the next. [`baselines`] fits the standard set; a method that does not fit the data is
 //! an error of that row only.
 //!
-//! Classes have a baseline of their own, [`RidgeClassifier`] on summary features of a series.
+//! Classes have baselines of their own, in `f64` on normalised series as well:
+//!
+//! | type | class of a series |
+//! |---|---|
+//! | [`NearestNeighbour`] | that of the nearest training series, straight or warped |
+//! | [`RidgeClassifier`] | the largest of linear functions of features: values, summaries or [`MiniRocket`] |
 
 #[cfg(test)]
 mod anchor_protocol;
 mod baselines;
 mod climatology;
 mod dlinear;
+mod dtw;
 mod error;
 mod esn;
 mod forecast;
@@ -29,7 +35,9 @@ pub(crate) mod least_squares;
 mod linear_ar;
 #[cfg(test)]
 mod lorenz_protocol;
+mod minirocket;
 mod monomials;
+mod nearest_neighbour;
 mod normal_equations;
 mod nvar;
 mod persistence;
@@ -45,8 +53,11 @@ pub use error::ClassicalError;
 pub use esn::{Esn, EsnConfig};
 pub use forecast::{Classical, rollouts};
 pub use linear_ar::{LinearAr, LinearArConfig};
+pub use minirocket::{MiniRocket, N_FEATURES};
+pub use nearest_neighbour::NearestNeighbour;
 pub use nvar::{Nvar, NvarConfig};
 pub use persistence::Persistence;
 pub use polynomial::{Polynomial, PolynomialConfig};
-pub use ridge_classifier::{Labelled, PENALTIES, RidgeClassifier};
+pub use ridge_classifier::{PENALTIES, RidgeClassifier};
 pub use series::SeriesView;
+pub(crate) use summary_features::summary_features;

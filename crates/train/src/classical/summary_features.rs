@@ -20,12 +20,12 @@ const PER_CHANNEL: usize = 8 + N_BANDS;
 const MAX_CORRELATED: usize = 24;
 
 /// Number of features of a series with so many channels.
-pub(super) fn n_features(channels: usize) -> usize {
+fn n_features(channels: usize) -> usize {
     PER_CHANNEL * channels + if correlated(channels) { channels * (channels - 1) / 2 } else { 0 }
 }
 
 /// The features of one series, `[time, channels]` row-major with at least one row.
-pub(super) fn summary_features(values: &[f64], channels: usize) -> Vec<f64> {
+pub(crate) fn summary_features(values: &[f64], channels: usize) -> Vec<f64> {
     let columns: Vec<Vec<f64>> = (0..channels)
         .map(|channel| values.iter().skip(channel).step_by(channels).copied().collect())
         .collect();

@@ -138,11 +138,53 @@ pub enum Select {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ClassifyBaselines {
-    /// Penalties of ridge regression on summary features, to choose from on the validation part; none
-    /// leaves it out.
+    /// Methods without gradients beside the majority; all by default.
+    pub classical: Vec<ClassicalMethod>,
+    /// Penalties of ridge regression, to choose from by leaving one out; none leaves it out.
     pub ridge: Vec<f64>,
+    /// Half-widths of the band of warping, as shares of the length, to choose from by leaving one out.
+    pub dtw_windows: Vec<f64>,
     /// Models trained in the same loop, by name: `lstm`, `gru`, `residual-bilstm`, `cnn`, `softmax`.
     pub trained: Vec<String>,
+}
+
+/// A classifier without gradients.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ClassicalMethod {
+    /// The nearest training series, step by step.
+    NearestEuclid,
+    /// The nearest training series by dynamic time warping.
+    NearestDtw,
+    /// Ridge regression on the values, padded to the longest training series.
+    RidgeRaw,
+    /// Ridge regression on summary features.
+    RidgeSummary,
+    /// Ridge regression on shares of time above thresholds of fixed convolutions.
+    Minirocket,
+}
+
+impl ClassicalMethod {
+    /// All methods, in the order of the table.
+    pub const ALL: [Self; 5] = [
+        Self::NearestEuclid,
+        Self::NearestDtw,
+        Self::RidgeRaw,
+        Self::RidgeSummary,
+        Self::Minirocket,
+    ];
+
+    /// Name in tables and files.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::NearestEuclid => "nearest-euclid",
+            Self::NearestDtw => "nearest-dtw",
+            Self::RidgeRaw => "ridge-raw",
+            Self::RidgeSummary => "ridge-summary",
+            Self::Minirocket => "minirocket",
+        }
+    }
 }
 
 fn yes() -> bool {
@@ -172,7 +214,12 @@ impl Default for ClassifyFit {
 
 impl Default for ClassifyBaselines {
     fn default() -> Self {
-        Self { ridge: PENALTIES.to_vec(), trained: Vec::new() }
+        Self {
+            classical: ClassicalMethod::ALL.to_vec(),
+            ridge: PENALTIES.to_vec(),
+            dtw_windows: vec![1.0],
+            trained: Vec::new(),
+        }
     }
 }
 
@@ -256,6 +303,10 @@ impl TaskFile for ClassifyConfig {
         if let Some(penalty) = self.baselines.ridge.iter().find(|p| !(**p > 0.0 && p.is_finite())) {
             return error("baselines.ridge", penalty.to_string(), "positive numbers");
         }
+        if let Some(window) = self.baselines.dtw_windows.iter().find(|w| !(0.0..=1.0).contains(*w))
+        {
+            return error("baselines.dtw_windows", window.to_string(), "shares from 0 to 1");
+        }
         for name in &self.baselines.trained {
             registry::classifier(name, &self.model)?;
         }
@@ -280,6 +331,10 @@ mod tests {
             ("fit.epochs=0", "fit.epochs = 0: expected at least 1"),
             ("fit.label_smoothing=1.0", "fit.label_smoothing = 1: expected from 0 to below 1"),
             ("baselines.ridge=[0.0]", "baselines.ridge = 0: expected positive numbers"),
+            (
+                "baselines.dtw_windows=[2.0]",
+                "baselines.dtw_windows = 2: expected shares from 0 to 1",
+            ),
         ] {
             assert_eq!(message(&[set]), expected);
         }

@@ -129,6 +129,12 @@ impl Part {
         self.set.is_empty()
     }
 
+    /// All series, normalised, each of its own length.
+    pub(crate) fn normalized(&self) -> Vec<Vec<f64>> {
+        let series = self.set.set.series.iter();
+        series.map(|series| self.normalization.norm_from_phys(&series.values)).collect()
+    }
+
     /// The series of these indices, padded behind, changed at random where asked.
     pub(crate) fn batch(
         &self,

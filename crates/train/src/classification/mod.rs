@@ -13,8 +13,8 @@ mod run;
 mod stream;
 
 pub use config::{
-    ClassWeights, ClassifyBaselines, ClassifyConfig, ClassifyFit, ClassifyKind, ClassifyTask,
-    LabelledSource, Select,
+    ClassWeights, ClassicalMethod, ClassifyBaselines, ClassifyConfig, ClassifyFit, ClassifyKind,
+    ClassifyTask, LabelledSource, Select,
 };
 pub(crate) use data::{Batch, Classification, Part};
 pub use predict::{Classified, classify};

@@ -2,7 +2,7 @@
 
 use burn::tensor::activation::softmax;
 use burn::tensor::{Device, Tensor};
-use regard_nn::model::classifier::{Classifier, cross_entropy};
+use regard_nn::model::classifier::{Classifier, ClassifyShape, cross_entropy};
 
 use super::config::{ClassWeights, ClassifyConfig, Select};
 use super::data::{Augmentation, Classification, Part};
@@ -23,6 +23,8 @@ pub(super) struct ClassError<'a> {
     config: &'a ClassifyConfig,
     /// Weight of each class.
     weights: Option<Vec<f64>>,
+    /// Whether the test part is scored at each epoch, for the table; it chooses nothing.
+    follows_test: bool,
 }
 
 impl<'a> ClassError<'a> {
@@ -49,7 +51,18 @@ impl<'a> ClassError<'a> {
                 });
             }
         };
-        Ok(Self { data, config, weights })
+        Ok(Self { data, config, weights, follows_test: true })
+    }
+
+    /// Sizes of the data that a model of it reads.
+    pub(super) fn shape(&self) -> ClassifyShape {
+        self.data.shape
+    }
+
+    /// The same without a look at the test part.
+    pub(super) fn without_test(mut self) -> Self {
+        self.follows_test = false;
+        self
     }
 }
 
@@ -71,9 +84,11 @@ impl Objective for ClassError<'_> {
     }
 
     fn scores(&self, model: &Classifier) -> EpochScores {
-        let test = score(model, &self.data.test, self.data.shape.classes);
-        let mut scores =
-            EpochScores { test_accuracy: Some(test.accuracy), ..EpochScores::default() };
+        let mut scores = EpochScores::default();
+        if self.follows_test {
+            let test = score(model, &self.data.test, self.data.shape.classes);
+            scores.test_accuracy = Some(test.accuracy);
+        }
         if self.data.validation.is_empty() {
             return scores;
         }

@@ -12,6 +12,7 @@ use super::config::ClassifyConfig;
 use super::data::{Classification, Part, part_info};
 use super::objective::{ClassError, score};
 use crate::checkpoint::Progress;
+use crate::descent::Objective;
 use crate::error::TrainError;
 use crate::model_file::{self, ClassifierCard};
 use crate::observer::Observer;
@@ -44,7 +45,8 @@ impl Task for ClassifyConfig {
         folder: &RunFolder,
         observer: &mut dyn Observer,
     ) -> Result<Vec<EpochRow>, TrainError> {
-        let (_, progress) = fitted(self, data, folder, observer)?;
+        let objective = ClassError::new(data, self)?.without_test();
+        let (_, progress) = fitted(self, &objective, folder, observer)?;
         Ok(progress.curve)
     }
 
@@ -55,7 +57,8 @@ impl Task for ClassifyConfig {
         observer: &mut dyn Observer,
     ) -> Result<RunReport, TrainError> {
         let folder = place.folder;
-        let (model, progress) = fitted(self, data, folder, observer)?;
+        let objective = ClassError::new(data, self)?;
+        let (model, progress) = fitted(self, &objective, folder, observer)?;
         let card = ClassifierCard::new(
             self.model.clone(),
             data.shape,
@@ -79,19 +82,18 @@ impl Task for ClassifyConfig {
 /// Trains the model of a configuration, from a checkpoint in the folder if there is one.
 pub(super) fn fitted(
     config: &ClassifyConfig,
-    data: &Classification,
+    objective: &ClassError<'_>,
     folder: &RunFolder,
     observer: &mut dyn Observer,
 ) -> Result<(Classifier, Progress), TrainError> {
     let descent = config.fit.descent(config.seed)?;
     let label = registry::classifier_name(&config.model);
-    let steps = (descent.batches(data.train.len()) * config.fit.epochs) as u64;
+    let steps = (descent.batches(objective.n_train()) * config.fit.epochs) as u64;
     observer.phase(&format!("training {label}, seed {}", config.seed), Some(steps));
     let device = Device::default().autodiff();
     device.seed(config.seed);
-    let model = config.precision.cast(config.model.init(data.shape, &device)?);
-    let objective = ClassError::new(data, config)?;
-    let (model, progress) = descent.run(model, &objective, folder, observer)?;
+    let model = config.precision.cast(config.model.init(objective.shape(), &device)?);
+    let (model, progress) = descent.run(model, objective, folder, observer)?;
     Ok((model.valid(), progress))
 }
 

@@ -6,15 +6,19 @@
 //! F1_c = 2 TP / (2 TP + FP + FN), 0 for a class that neither occurs nor is named
 //! macro F1 = mean over classes      weighted F1 = mean weighted by the class's count
 //! log loss = −mean ln p(true class)
-//! calibration error = Σ_bins n_b/n |accuracy_b − mean confidence_b|, ten equal bins of the largest p
+//! Brier score = mean Σ_c (p_c − [c is the true class])²
+//! calibration error = Σ_b n_b/n |accuracy_b − mean confidence_b|, b = 1 … 15: confidence in ((b−1)/15, b/15]
 //! ```
+//!
+//! The confidence is the largest `p`. Sources: Guo et al. 2017, arXiv:1706.04599, §2 eq. (5), for the
+//! calibration error and its diagram; Brier 1950, doi:10.1175/1520-0493(1950)078<0001:VOFEIT>2.0.CO;2.
 
 use serde::{Deserialize, Serialize};
 
+use super::confidence::NORMAL as Z;
+
 /// Bins of the calibration.
-const BINS: usize = 10;
-/// Two-sided 95 % point of the normal distribution.
-const Z: f64 = 1.959_963_984_540_054;
+const BINS: usize = 15;
 
 /// Counts and scores of one method on one part.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -31,6 +35,10 @@ pub struct ClassScores {
     pub weighted_f1: f64,
     /// Mean negative log-likelihood, in nats; `None` for a method without probabilities.
     pub log_loss: Option<f64>,
+    /// Mean squared distance from the right probabilities, 0 to 2; `None` for a method without
+    /// probabilities.
+    #[serde(default)]
+    pub brier: Option<f64>,
     /// Expected calibration error; `None` for a method without probabilities.
     pub calibration_error: Option<f64>,
     /// `confusion[i][j]`: examples of class `i` classified as `j`.
@@ -81,6 +89,11 @@ impl ClassScores {
             -row[label].max(f64::MIN_POSITIVE).ln()
         });
         scores.log_loss = Some(loss.sum::<f64>() / n);
+        let brier = rows.iter().zip(labels).map(|(row, &label)| {
+            let miss = |(c, p): (usize, &f64)| (p - f64::from(u8::from(c == label))).powi(2);
+            row.iter().enumerate().map(miss).sum::<f64>()
+        });
+        scores.brier = Some(brier.sum::<f64>() / n);
         scores.calibration = calibration(&rows, &predicted, labels);
         let gap = |bin: &CalibrationBin| (bin.accuracy - bin.confidence).abs() * bin.n as f64;
         scores.calibration_error = Some(scores.calibration.iter().map(gap).sum::<f64>() / n);
@@ -112,6 +125,7 @@ impl ClassScores {
             macro_f1: mean(&|_| 1.0),
             weighted_f1: mean(&|c| c.support as f64),
             log_loss: None,
+            brier: None,
             calibration_error: None,
             confusion,
             classes,
@@ -159,9 +173,9 @@ fn calibration(rows: &[&[f64]], predicted: &[usize], labels: &[usize]) -> Vec<Ca
         #[expect(
             clippy::cast_possible_truncation,
             clippy::cast_sign_loss,
-            reason = "a probability times ten is a small number"
+            reason = "a probability times the number of bins is a small number"
         )]
-        let bin = ((confidence * BINS as f64) as usize).min(BINS - 1);
+        let bin = ((confidence * BINS as f64).ceil() as usize).clamp(1, BINS) - 1;
         bins[bin].n += 1;
         bins[bin].confidence += confidence;
         bins[bin].accuracy += f64::from(u8::from(predicted == label));
@@ -206,9 +220,18 @@ mod tests {
         let scores = ClassScores::of_probabilities(&p, &[0, 1, 1], 2);
         let expected = -(0.9f64.ln() + 0.25f64.ln() + 0.75f64.ln()) / 3.0;
         assert!((scores.log_loss.unwrap() - expected).abs() < 1e-15);
+        // (0.1² + 0.1²) + (0.75² + 0.75²) + (0.25² + 0.25²), over three examples.
+        assert!((scores.brier.unwrap() - (0.02 + 1.125 + 0.125) / 3.0).abs() < 1e-15);
         // One example at 0.9, right; two at 0.75, one of them right.
         assert_eq!(scores.calibration.iter().map(|b| b.n).collect::<Vec<_>>(), [2, 1]);
         let error = (2.0 * 0.25 + 0.1) / 3.0;
         assert!((scores.calibration_error.unwrap() - error).abs() < 1e-12);
+    }
+    #[test]
+    fn a_bin_holds_its_upper_edge() {
+        // Of two classes the least confidence is 1/2, in bin 8 of 15; 3/5 ends bin 9.
+        let p = [0.5, 0.5, 0.6, 0.4, 0.6 + 1e-9, 0.4 - 1e-9, 1.0, 0.0];
+        let scores = ClassScores::of_probabilities(&p, &[0, 0, 0, 0], 2);
+        assert_eq!(scores.calibration.iter().map(|b| b.n).collect::<Vec<_>>(), [1, 1, 1, 1]);
     }
 }

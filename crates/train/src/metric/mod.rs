@@ -15,6 +15,7 @@
 //! | [`profile`] | … in its mean profile? | physical | 1 |
 //! | [`scaled_error`] | how far off, against a naive forecast or the values? | any | 1, percent |
 //! | [`classification`] | how often is the class right, and the probability honest? | any | 1, nats |
+//! | `confidence` | what do a few seeds say about a mean? | any | as the values |
 //! | [`ensemble`] | how far off and how sharp is a set of forecasts? | any | as the values |
 //!
 //! Only predicted steps are scored, never the rows that a forecast was given. A forecast that is
@@ -24,6 +25,7 @@
 
 pub mod classification;
 pub mod climate;
+pub(crate) mod confidence;
 pub mod ensemble;
 pub mod error_growth;
 pub mod lyapunov;

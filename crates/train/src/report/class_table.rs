@@ -3,11 +3,10 @@
 use super::classify::{ClassRow, ClassifyReport};
 use super::format::{MISSING, Notation, count};
 use super::score_table::RowKind;
+use crate::metric::confidence::mean_and_half_width;
 
-/// Two-sided 95 % points of Student's t for 1, 2, … degrees of freedom.
-const STUDENT: [f64; 9] = [12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262];
-/// The same for many.
-const NORMAL: f64 = 1.96;
+/// Number of columns.
+const N_COLUMNS: usize = 11;
 
 /// A column: short name for a terminal, full name for a page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,7 +32,7 @@ pub(super) struct ClassTableRow {
 
 impl ClassTable {
     /// What every row tells.
-    pub(super) const COLUMNS: [Column; 9] = [
+    pub(super) const COLUMNS: [Column; N_COLUMNS] = [
         Column { short: "test %", long: "test accuracy, chosen on validation, %" },
         Column { short: "last epoch", long: "test accuracy, last epoch, %" },
         Column { short: "last 5", long: "test accuracy, mean of last five epochs, %" },
@@ -41,6 +40,8 @@ impl ClassTable {
         Column { short: "val %", long: "validation accuracy, %" },
         Column { short: "macro F1", long: "macro F1" },
         Column { short: "log loss", long: "log loss, nats" },
+        Column { short: "Brier", long: "Brier score" },
+        Column { short: "calib. error", long: "expected calibration error, 15 bins" },
         Column { short: "params", long: "parameters" },
         Column { short: "s/epoch", long: "seconds per epoch" },
     ];
@@ -88,21 +89,6 @@ impl ClassTable {
     }
 }
 
-/// Mean and half-width of the 95 % interval of the mean over seeds, by Student's t.
-pub(crate) fn mean_and_half_width(values: &[f64]) -> Option<(f64, Option<f64>)> {
-    let n = values.len();
-    if n == 0 {
-        return None;
-    }
-    let mean = values.iter().sum::<f64>() / n as f64;
-    if n == 1 {
-        return Some((mean, None));
-    }
-    let variance = values.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / (n - 1) as f64;
-    let t = STUDENT.get(n - 2).copied().unwrap_or(NORMAL);
-    Some((mean, Some(t * (variance / n as f64).sqrt())))
-}
-
 fn single(row: &ClassRow, name: Option<String>) -> ClassTableRow {
     let kind = match (&name, row.is_baseline) {
         (Some(_), _) => RowKind::Seed,
@@ -119,7 +105,7 @@ fn single(row: &ClassRow, name: Option<String>) -> ClassTableRow {
 }
 
 fn mean_cells(rows: &[&ClassRow]) -> Vec<String> {
-    let all: Vec<[Option<f64>; 9]> = rows.iter().map(|row| numbers(row)).collect();
+    let all: Vec<[Option<f64>; N_COLUMNS]> = rows.iter().map(|row| numbers(row)).collect();
     (0..FORMS.len())
         .map(|i| {
             let values: Vec<f64> = all.iter().filter_map(|row| row[i]).collect();
@@ -140,12 +126,14 @@ enum Form {
     Seconds,
 }
 
-const FORMS: [Form; 9] = [
+const FORMS: [Form; N_COLUMNS] = [
     Form::Percent,
     Form::Percent,
     Form::Percent,
     Form::Percent,
     Form::Percent,
+    Form::Decimals,
+    Form::Decimals,
     Form::Decimals,
     Form::Decimals,
     Form::Count,
@@ -173,7 +161,7 @@ impl Form {
     }
 }
 
-fn numbers(row: &ClassRow) -> [Option<f64>; 9] {
+fn numbers(row: &ClassRow) -> [Option<f64>; N_COLUMNS] {
     let test = row.test.as_ref();
     [
         test.map(|t| t.accuracy),
@@ -183,21 +171,9 @@ fn numbers(row: &ClassRow) -> [Option<f64>; 9] {
         row.validation_accuracy,
         test.map(|t| t.macro_f1),
         test.and_then(|t| t.log_loss),
+        test.and_then(|t| t.brier),
+        test.and_then(|t| t.calibration_error),
         row.n_parameters.map(|n| n as f64),
         row.seconds_per_epoch,
     ]
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_interval_of_a_mean_by_hand() {
-        // Deviation 1, three values: 4.303 / √3.
-        let (mean, half) = mean_and_half_width(&[1.0, 2.0, 3.0]).unwrap();
-        assert!((mean - 2.0).abs() < 1e-15 && (half.unwrap() - 4.303 / 3f64.sqrt()).abs() < 1e-12);
-        assert_eq!(mean_and_half_width(&[5.0]), Some((5.0, None)));
-        assert_eq!(mean_and_half_width(&[]), None);
-    }
 }

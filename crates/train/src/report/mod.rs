@@ -31,7 +31,6 @@ mod synthetic;
 mod verdict;
 
 pub use any::RunReport;
-pub(crate) use class_table::mean_and_half_width;
 pub use classify::{ClassData, ClassModel, ClassPart, ClassRow, ClassifyReport};
 pub use json::ReportError;
 pub use rollout::{

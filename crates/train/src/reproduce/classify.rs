@@ -1,22 +1,15 @@
 //! Studies of classes: rows of models on one labelled data set, accuracies over seeds.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use serde::Serialize;
 
+use super::seeds::{Variant, each_seed};
 use super::{Claim, ReproduceOptions};
-use crate::compare::train_or_take;
 use crate::error::TrainError;
 use crate::observer::Observer;
 use crate::report::{ClassRow, ClassifyReport};
-use crate::run::TrainOptions;
-use crate::run_config::RunConfig;
-
-/// Two-sided 95 % points of Student's t for 1, 2, … degrees of freedom.
-const STUDENT: [f64; 10] = [12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228];
-/// The same for many.
-const NORMAL: f64 = 1.96;
 
 /// A paper's experiments with classes as we can run them.
 #[derive(Debug)]
@@ -123,23 +116,14 @@ pub(super) fn run(
         };
         let seeds = if options.quick { 1 } else { options.seeds.min(row.max_seeds) };
         let mut result = SeedRow::new(row.label, false);
-        for seed in 0..seeds {
-            let set: Vec<String> =
-                [study.set, row.set, quick].concat().iter().map(ToString::to_string).collect();
-            let mut config = RunConfig::load(row.preset.unwrap_or(study.preset), &[])?;
-            if let Some(model) = row.model {
-                config.use_model(model)?;
-            }
-            let mut config = RunConfig::parse(row.label, &config.to_toml(), &set)?;
-            config.set_seed(seed);
-            if let Some(data) = &options.data {
-                config.use_data_file(data);
-            }
-            let name = format!("{}-seed{seed}", row.label.replace([' ', ','], "-"));
-            let out = options.out.join("runs").join(&name);
-            observer.note(&format!("{}, seed {seed}", row.label));
-            let run = TrainOptions { name, out: Some(out), command: options.command.clone() };
-            let outcome = train_or_take(config, &run, observer)?;
+        let set: Vec<String> =
+            [study.set, row.set, quick].concat().iter().map(ToString::to_string).collect();
+        let preset = row.preset.unwrap_or(study.preset);
+        let mut config = Variant { preset, model: row.model, set: &set }.config(row.label)?;
+        if let Some(data) = &options.data {
+            config.use_data_file(data);
+        }
+        each_seed(row.label, Path::new(""), &config, seeds, options, observer, |outcome| {
             let report = outcome
                 .report
                 .classify()
@@ -150,7 +134,8 @@ pub(super) fn run(
                 results.held_out.clone_from(&report.data.validation.groups);
             }
             result.add(report, outcome.folder);
-        }
+            Ok(())
+        })?;
         // Baselines stay below the trained rows.
         results.rows.retain(|row| !row.is_baseline);
         results.rows.push(result);
@@ -200,50 +185,4 @@ impl ClassifyResults {
 
 fn of_baseline(row: &ClassRow) -> SeedRow {
     SeedRow { scores: vec![row.clone()], ..SeedRow::new(&row.name, true) }
-}
-
-/// Mean and sample variance; `None` of nothing.
-pub(super) fn moments(values: &[f64]) -> Option<(f64, f64)> {
-    let n = values.len() as f64;
-    if values.is_empty() {
-        return None;
-    }
-    let mean = values.iter().sum::<f64>() / n;
-    let square: f64 = values.iter().map(|x| (x - mean).powi(2)).sum();
-    Some((mean, if values.len() > 1 { square / (n - 1.0) } else { f64::NAN }))
-}
-
-/// Difference of the means of two independent samples, and the half-width of its 95 % interval by Welch's
-/// t; infinite if one sample is too small for an interval.
-pub(super) fn difference(a: &[f64], b: &[f64]) -> Option<(f64, f64)> {
-    let ((mean_a, var_a), (mean_b, var_b)) = (moments(a)?, moments(b)?);
-    if a.len() < 2 || b.len() < 2 {
-        return Some((mean_a - mean_b, f64::INFINITY));
-    }
-    let (se_a, se_b) = (var_a / a.len() as f64, var_b / b.len() as f64);
-    let square = (se_a + se_b).powi(2);
-    let spread = se_a.powi(2) / (a.len() - 1) as f64 + se_b.powi(2) / (b.len() - 1) as f64;
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "degrees of freedom are a small positive number, rounded down"
-    )]
-    let freedom = if spread > 0.0 { (square / spread) as usize } else { a.len() + b.len() - 2 };
-    let t = STUDENT.get(freedom.max(1) - 1).copied().unwrap_or(NORMAL);
-    Some((mean_a - mean_b, t * (se_a + se_b).sqrt()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_difference_of_two_samples_by_hand() {
-        // Variances 1 and 4, three values each: standard error √(5/3), freedom 25/17 · 2 = 2.94.
-        let (mean, half) = difference(&[1.0, 2.0, 3.0], &[4.0, 6.0, 8.0]).unwrap();
-        assert!((mean + 4.0).abs() < 1e-12);
-        assert!((half - 4.303 * (5.0f64 / 3.0).sqrt()).abs() < 1e-9, "{half}");
-        assert_eq!(difference(&[1.0], &[4.0, 6.0]), Some((-4.0, f64::INFINITY)));
-        assert_eq!(difference(&[], &[1.0]), None);
-    }
 }

@@ -2,8 +2,9 @@
 
 use std::fmt::Write;
 
-use super::classify::{ClassifyResults, ClassifyStudy, SeedRow, moments};
-use crate::report::{ClassRow, mean_and_half_width};
+use super::classify::{ClassifyResults, ClassifyStudy, SeedRow};
+use crate::metric::confidence::{mean_and_half_width, moments};
+use crate::report::ClassRow;
 
 pub(super) fn page(study: &ClassifyStudy, results: &ClassifyResults) -> String {
     let mut out = format!("# {}\n\n{}\n\n", study.title, study.preface);

@@ -5,12 +5,11 @@ use std::time::Instant;
 
 use serde::Serialize;
 
+use super::seeds::{Variant, each_seed};
 use super::{Claim, ReproduceOptions, median};
-use crate::compare::train_or_take;
 use crate::error::TrainError;
 use crate::observer::Observer;
 use crate::report::{Report, ScoreRow};
-use crate::run::TrainOptions;
 use crate::run_config::RunConfig;
 
 /// Threshold of the valid prediction times in tables and verdicts.
@@ -151,13 +150,9 @@ impl Experiment {
                 unit: String::new(),
                 runs: Vec::new(),
             };
-            for seed in 0..seeds {
-                let config = self.config(row, seed, options.quick)?;
-                let name = format!("{}-seed{seed}", row.label);
-                let out = options.out.join("runs").join(self.name).join(&name);
-                observer.note(&format!("{}: {}, seed {seed}", self.name, row.label));
-                let run = TrainOptions { name, out: Some(out), command: options.command.clone() };
-                let outcome = train_or_take(config, &run, observer)?;
+            let config = self.config(row, options.quick)?;
+            let group = Path::new(self.name);
+            each_seed(row.label, group, &config, seeds, options, observer, |outcome| {
                 let report = outcome
                     .report
                     .forecast()
@@ -166,26 +161,22 @@ impl Experiment {
                 if baselines.is_empty() {
                     baselines = of_baselines(&report);
                 }
-            }
+                Ok(())
+            })?;
             rows.push(result);
         }
         rows.append(&mut baselines);
         Ok(ExperimentResult { name: self.name.to_owned(), title: self.title.to_owned(), rows })
     }
 
-    fn config(&self, row: &Row, seed: u64, quick: bool) -> Result<RunConfig, TrainError> {
-        let closed = row.preset.is_some();
-        let set: Vec<String> = if quick && !closed {
+    fn config(&self, row: &Row, quick: bool) -> Result<RunConfig, TrainError> {
+        let set: Vec<String> = if quick && row.preset.is_none() {
             self.quick.iter().map(ToString::to_string).collect()
         } else {
             Vec::new()
         };
-        let mut config = RunConfig::load(row.preset.unwrap_or(self.preset), &set)?;
-        if let Some(model) = row.model {
-            config.use_model(model)?;
-        }
-        config.set_seed(seed);
-        Ok(config)
+        let preset = row.preset.unwrap_or(self.preset);
+        Variant { preset, model: row.model, set: &set }.config(row.label)
     }
 }
 

@@ -4,7 +4,8 @@
 //! available to us.
 
 use super::Claim;
-use super::classify::{ClassifyResults, ClassifyStudy, Row, SeedRow, difference, moments};
+use super::classify::{ClassifyResults, ClassifyStudy, Row, SeedRow};
+use crate::metric::confidence::{difference, moments};
 
 /// Best-epoch accuracy that the paper reports, of 22 trials chosen on the test part.
 const PUBLISHED: f64 = 0.9192;

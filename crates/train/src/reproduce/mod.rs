@@ -9,6 +9,7 @@ mod easy_attention;
 mod forecast;
 mod larnn;
 mod markdown;
+mod seeds;
 
 use std::path::{Path, PathBuf};
 

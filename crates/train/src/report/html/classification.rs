@@ -9,7 +9,7 @@ use super::super::markup::Markup;
 use super::super::plot::{self, Look};
 use super::super::score_table::RowKind;
 use super::page::{Span, figure, page, section, tile};
-use super::settings::list;
+use super::settings::settings_of;
 use super::table::scrolling;
 use crate::metric::classification::ClassScores;
 
@@ -183,7 +183,7 @@ fn classes(out: &mut Markup, data: &ClassData, test: &ClassScores) {
         if !test.calibration.is_empty() {
             let error = test.calibration_error.unwrap_or(f64::NAN);
             let caption = format!(
-                "Calibration: share classified right against the probability given, in ten bins; on the \
+                "Calibration: share classified right against the probability given, in fifteen bins; on the \
                  diagonal the probabilities are honest. Expected calibration error {}.",
                 Notation::Typeset.decimals(error, 3)
             );
@@ -248,50 +248,21 @@ fn curves(out: &mut Markup, report: &ClassifyReport) {
 
 fn settings(out: &mut Markup, report: &ClassifyReport) {
     let ClassifyReport { run, model, training, data, .. } = report;
-    out.element("div", &[("class", &"settings")], |out| {
-        list(
-            out,
-            "Run",
-            &[
-                ("name", run.name.clone()),
-                ("preset", run.preset.clone()),
-                ("seed", run.seed.to_string()),
-                ("finished", run.created.clone()),
-                ("device", run.device.clone()),
-                ("version", run.version.clone()),
-            ],
-        );
-        list(
-            out,
-            "Data",
-            &[
-                ("source", data.source.clone()),
-                ("channels", data.columns.join(", ")),
-                ("classes", data.classes.join(", ")),
-            ],
-        );
-        list(
-            out,
-            "Model",
-            &[
-                ("name", model.name.clone()),
-                ("parameters", count(model.n_parameters)),
-                ("multiply-adds per series", magnitude(model.multiply_adds)),
-                ("steps", model.time.to_string()),
-            ],
-        );
-        list(
-            out,
-            "Training",
-            &[
-                ("epochs", training.epochs.to_string()),
-                ("weights kept from epoch", training.best_epoch.to_string()),
-                ("optimiser steps", count(training.steps)),
-                ("time", duration(training.seconds)),
-                ("time per epoch", duration(training.seconds_per_epoch)),
-            ],
-        );
-    });
+    let data_entries = [
+        ("source", data.source.clone()),
+        ("channels", data.columns.join(", ")),
+        ("classes", data.classes.join(", ")),
+    ];
+    let model = [
+        ("name", model.name.clone()),
+        ("parameters", count(model.n_parameters)),
+        ("multiply-adds per series", magnitude(model.multiply_adds)),
+        ("steps", model.time.to_string()),
+    ];
+    settings_of(out, run, training, &data_entries, &model, |out| parts(out, data));
+}
+
+fn parts(out: &mut Markup, data: &ClassData) {
     scrolling(out, "Sizes of the parts", |out| {
         out.element("table", &[("class", &"splits")], |out| {
             out.element("thead", &[], |out| {
@@ -307,10 +278,6 @@ fn settings(out: &mut Markup, report: &ClassifyReport) {
                 part(out, "test", &data.test);
             });
         });
-    });
-    out.element("p", &[("class", &"command")], |out| {
-        out.text("Command ");
-        out.leaf("code", &[], &run.command);
     });
 }
 

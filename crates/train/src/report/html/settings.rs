@@ -2,16 +2,38 @@
 
 use super::super::format::{count, duration, magnitude};
 use super::super::markup::Markup;
-use super::super::schema::{Report, SplitInfo};
+use super::super::schema::{Report, RunInfo, SplitInfo, TrainingInfo};
 use super::run::finished;
 use super::table::scrolling;
 
 /// Variables named one by one; of more, the first and the last are.
 const MAX_NAMES: usize = 24;
 
-/// Writes the settings of a run as lists of names and values.
+/// Writes the settings of a run that forecasts.
 pub(super) fn settings(out: &mut Markup, report: &Report) {
     let Report { run, model, training, .. } = report;
+    let model = [
+        ("kind", model.kind.clone()),
+        ("mechanism", model.mechanism.clone().unwrap_or_else(|| "none".into())),
+        ("parameters", count(model.n_parameters)),
+        ("multiply-adds per window", magnitude(model.multiply_adds)),
+        ("window", steps(model.window)),
+        ("horizon", steps(model.horizon)),
+        ("target", model.target.clone()),
+    ];
+    let parts = |out: &mut Markup| splits(out, report);
+    settings_of(out, run, training, &data_entries(report), &model, parts);
+}
+
+/// Writes the settings of a run as lists of names and values, and the table of its `parts`.
+pub(super) fn settings_of(
+    out: &mut Markup,
+    run: &RunInfo,
+    training: &TrainingInfo,
+    data: &[(&str, String)],
+    model: &[(&str, String)],
+    parts: impl FnOnce(&mut Markup),
+) {
     out.element("div", &[("class", &"settings")], |out| {
         list(
             out,
@@ -25,20 +47,8 @@ pub(super) fn settings(out: &mut Markup, report: &Report) {
                 ("version", run.version.clone()),
             ],
         );
-        list(out, "Data", &data_entries(report));
-        list(
-            out,
-            "Model",
-            &[
-                ("kind", model.kind.clone()),
-                ("mechanism", model.mechanism.clone().unwrap_or_else(|| "none".into())),
-                ("parameters", count(model.n_parameters)),
-                ("multiply-adds per window", magnitude(model.multiply_adds)),
-                ("window", steps(model.window)),
-                ("horizon", steps(model.horizon)),
-                ("target", model.target.clone()),
-            ],
-        );
+        list(out, "Data", data);
+        list(out, "Model", model);
         list(
             out,
             "Training",
@@ -51,7 +61,7 @@ pub(super) fn settings(out: &mut Markup, report: &Report) {
             ],
         );
     });
-    splits(out, report);
+    parts(out);
     out.element("p", &[("class", &"command")], |out| {
         out.text("Command ");
         out.leaf("code", &[], &run.command);
@@ -114,7 +124,7 @@ fn split(out: &mut Markup, name: &str, info: SplitInfo, purpose: &str) {
     });
 }
 
-pub(super) fn list(out: &mut Markup, heading: &str, entries: &[(&str, String)]) {
+fn list(out: &mut Markup, heading: &str, entries: &[(&str, String)]) {
     out.element("div", &[], |out| {
         out.leaf("h3", &[], heading);
         out.element("dl", &[], |out| {
