@@ -79,7 +79,7 @@ fn sandbox() -> Sandbox {
 fn a_classifier_is_trained_scored_and_used() {
     let sandbox = sandbox();
     let table = sandbox.regard("train c.toml --out run").success();
-    for row in ["larnn", "majority", "ridge", "lstm"] {
+    for row in ["larnn", "majority", "minirocket", "lstm"] {
         assert!(table.contains(&format!("\n{row} ")), "{row} in\n{table}");
     }
     assert!(table.contains("Validation part, 20 series of 1 groups in no other part."), "{table}");

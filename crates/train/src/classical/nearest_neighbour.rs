@@ -102,8 +102,9 @@ impl NearestNeighbour {
             if windows.len() > 1 { windows.iter().map(|w| pair(*w)).sum() } else { 0.0 };
         let operations = pairs(n_test) * pair(widest) + pairs(train.len()) * chosen;
         if operations > MAX_OPERATIONS {
-            let (remedy, limit) =
-                ("use fewer or narrower dtw_windows, or leave it out", MAX_OPERATIONS);
+            let remedy =
+                "use fewer or narrower dtw_windows, or leave it out of baselines.classical";
+            let limit = MAX_OPERATIONS;
             return Err(ClassicalError::TooSlow { method, operations, limit, remedy });
         }
         let train = train.iter().map(|x| Channels::new(x, channels)).collect();
@@ -244,7 +245,7 @@ mod tests {
         assert_eq!(
             dtw(&[1.0], 1000),
             "nearest-dtw would need 1.6e14 operations, the limit is 3.0e11; use fewer or narrower \
-             dtw_windows, or leave it out"
+             dtw_windows, or leave it out of baselines.classical"
         );
         assert!(dtw(&[1.5], 1).contains("window = 1.5, expected a share from 0 to 1"));
         assert!(dtw(&[], 1).contains("number of windows = 0"));

@@ -25,8 +25,8 @@ use rayon::prelude::*;
 
 use super::ClassicalError;
 
-/// Largest smaller side of the features: its cube is a minute of work.
-const MAX_SIDE: usize = 4096;
+/// Most products of the decomposition, those of 4096 examples or features: minutes.
+const MAX_OPERATIONS: f64 = 9.0 * (4096.0 * 4096.0 * 4096.0);
 /// Columns of a product that one thread computes.
 const PANEL: usize = 64;
 /// Penalties to choose from, per training example; features have deviation one.
@@ -73,11 +73,7 @@ impl RidgeClassifier {
         if n == 0 {
             return invalid("number of examples", 0.0, "at least one");
         }
-        if n.min(n_features) > MAX_SIDE {
-            let formula = format!("and {n} examples, of which one number may exceed it");
-            let (features, limit) = (n_features, MAX_SIDE);
-            return Err(ClassicalError::TooManyFeatures { method, features, formula, limit });
-        }
+        Self::check_size(method, n, n_features)?;
         let standard = standard(features);
         let f = Mat::from_fn(n, n_features, |i, j| {
             let (mean, scale) = standard[j];
@@ -113,6 +109,24 @@ impl RidgeClassifier {
             weights.extend((0..classes).map(|c| slopes[(j, c)]));
         }
         Ok(Self { classes, standard, weights, penalty })
+    }
+
+    /// Whether so many examples of so many features can be fitted, before features are computed.
+    ///
+    /// # Errors
+    /// If both numbers exceed 4096.
+    pub fn check_size(
+        method: &'static str,
+        n: usize,
+        n_features: usize,
+    ) -> Result<(), ClassicalError> {
+        let side = n.min(n_features) as f64;
+        let (operations, limit) = (9.0 * side.powi(3), MAX_OPERATIONS);
+        if operations > limit {
+            let remedy = "learn from fewer series, or leave it out of baselines.classical";
+            return Err(ClassicalError::TooSlow { method, operations, limit, remedy });
+        }
+        Ok(())
     }
 
     /// A score per class; the largest is the class predicted.
@@ -331,5 +345,8 @@ mod tests {
         assert_eq!(message(5, &[1.0, -2.0]), "r: penalty = -2, expected a positive number");
         assert!(message(5, &[]).contains("number of penalties = 0"));
         assert!(message(0, &[1.0]).contains("number of examples = 0"));
+        let large = RidgeClassifier::check_size("r", 7352, 9996).unwrap_err().to_string();
+        assert!(large.contains("r would need 3.6e12 operations, the limit is 6.2e11"), "{large}");
+        assert!(RidgeClassifier::check_size("r", 100_000, 200).is_ok());
     }
 }

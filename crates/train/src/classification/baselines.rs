@@ -9,7 +9,7 @@ use super::data::{Classification, Part};
 use super::objective::ClassError;
 use super::run::{fitted, model_row, training_info};
 use crate::classical::{
-    ClassicalError, MiniRocket, NearestNeighbour, RidgeClassifier, summary_features,
+    ClassicalError, MiniRocket, N_FEATURES, NearestNeighbour, RidgeClassifier, summary_features,
 };
 use crate::error::TrainError;
 use crate::metric::classification::{ClassScores, largest};
@@ -126,6 +126,7 @@ fn row(
             ridge(name, config, data, &|series| summary_features(series, channels))
         }
         ClassicalMethod::Minirocket => {
+            RidgeClassifier::check_size(name, train.len(), N_FEATURES)?;
             let rocket = MiniRocket::fit(&train, channels, config.seed);
             ridge(name, config, data, &|series| rocket.features(series))
         }
