@@ -181,3 +181,23 @@ fn wrong_use_is_named() {
     }
     assert!(!sandbox.path("a.csv").exists());
 }
+
+#[test]
+fn heads_of_a_classifier_are_inspected() {
+    let sandbox = sandbox();
+    let softmax = CONFIG
+        .replace("kind = \"larnn\"\nn_heads = 2\nwindow = 4", "kind = \"softmax\"\nn_heads = 2")
+        .replace("epochs = 20", "epochs = 2")
+        .replace("trained = [\"lstm\"]", "trained = []");
+    fs::write(sandbox.path("soft.toml"), softmax).unwrap();
+    sandbox.regard("train soft.toml --out soft").success();
+    let table = sandbox.regard("inspect soft").success();
+    assert!(table.contains("distance of heads") && table.contains("W_Q W_Kᵀ"), "{table}");
+    assert!(!table.contains("frequencies") && !table.contains("gain bound"), "{table}");
+    let page = fs::read_to_string(sandbox.path("soft/inspect.html")).unwrap();
+    assert!(page.contains("Distances of heads") && page.contains("<title>Layer 1</title>"));
+    let printed = sandbox.regard("inspect soft --data windows.csv --json").success();
+    let printed: serde_json::Value = serde_json::from_str(&printed).unwrap();
+    assert_eq!((&printed["n_windows"], &printed["peaks"]), (&32.into(), &().into()));
+    assert!(printed["redundancy"][0]["trained"]["relative"].as_f64().unwrap() > 0.0);
+}

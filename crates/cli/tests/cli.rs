@@ -321,6 +321,18 @@ fn softmax_attention_is_inspected_over_windows() {
     let scores = &head["matrices"][0]["trained"];
     assert!(scores["effective_rank"].as_f64().unwrap() < 4.001, "{scores}");
     assert!(scores["decay"][4].as_f64().unwrap() < 1e-5, "{scores}");
+    // Two heads: one pair, mean distance over mean norm.
+    let layer = &printed["redundancy"][0]["trained"];
+    let relative = layer["relative"].as_f64().unwrap();
+    assert!((0.01..2.0).contains(&relative), "{layer}");
+    let pair = layer["pairs"][0][1].as_f64().unwrap();
+    assert!((pair - relative).abs() < 1e-9 && layer["pairs"][1][1] == 0.0, "{layer}");
+    let [compare, transfer] = [0, 1].map(|i| &head["weights"][i]);
+    assert_eq!((&compare["name"], &transfer["name"]), (&"W_Q W_Kᵀ".into(), &"W_V W_O".into()));
+    let rank = transfer["trained"]["effective_rank"].as_f64().unwrap();
+    assert!((1.0..4.001).contains(&rank), "{transfer}");
+    let table = sandbox.regard("inspect looked-at --data looked.csv").success();
+    assert!(table.contains("distance of heads") && table.contains("W_V W_O"), "{table}");
 }
 
 #[test]

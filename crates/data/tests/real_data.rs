@@ -44,7 +44,7 @@ fn uci_har() -> PathBuf {
 #[test]
 #[ignore = "needs REGARD_DATA"]
 fn uci_har_has_the_published_counts_and_moments() {
-    let LabelledData { train, test, description } =
+    let LabelledData { train, test, description, .. } =
         labelled::read(&uci_har(), &LabelledOptions::default()).unwrap();
     let test = test.expect("a test part");
     assert_eq!(train.class_counts(), [1226, 1073, 986, 1286, 1374, 1407]);

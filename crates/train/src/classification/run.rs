@@ -147,7 +147,11 @@ pub(crate) fn evaluate(
 }
 
 /// Refuses series longer than the model reads.
-fn check_length(path: &Path, set: &LabelledSet, expected: usize) -> Result<(), TrainError> {
+pub(crate) fn check_length(
+    path: &Path,
+    set: &LabelledSet,
+    expected: usize,
+) -> Result<(), TrainError> {
     match set.set.series.iter().find(|series| series.steps() > expected) {
         None => Ok(()),
         Some(long) => Err(TrainError::TooLong {

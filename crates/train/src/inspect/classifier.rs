@@ -10,7 +10,7 @@ use regard_data::labelled;
 use regard_nn::model::classifier::{AttentionClassifier, Classifier};
 
 use super::{HeadInspection, Inspection, WINDOWS, redundancy};
-use crate::classification::{Batch, Classification, ClassifyConfig, Part};
+use crate::classification::{Batch, Classification, ClassifyConfig, Part, check_length};
 use crate::error::TrainError;
 use crate::model_file::{self, ClassifierCard};
 use crate::observer::Observer;
@@ -41,20 +41,20 @@ pub(super) fn inspect(
     observer.phase("distances of heads", None);
     let n = test.len().min(WINDOWS);
     let indices: Vec<usize> = (0..n).map(|i| i * test.len() / n).collect();
-    let batch = |model: &AttentionClassifier| {
-        test.batch(&indices, &device, Precision::of_module(model), None)
+    let given = |model: &AttentionClassifier| {
+        let Batch { x, padding, .. } =
+            test.batch(&indices, &device, Precision::of_module(model), None);
+        model.block_inputs(x, padding.as_ref())
     };
-    let Batch { padding, .. } = batch(&trained);
-    let [seen, drawn] =
-        [&trained, &fresh].map(|model| model.block_inputs(batch(model).x, padding.as_ref()));
-    let mut found = (Vec::new(), Vec::new());
+    let [(seen, padding), (drawn, _)] = [given(&trained), given(&fresh)];
+    let (mut heads, mut redundancy) = (Vec::new(), Vec::new());
     let mechanisms = trained.mechanisms().into_iter().zip(fresh.mechanisms());
     for (layer, (a, b)) in mechanisms.enumerate() {
         let given = [(a, &seen[layer]), (b, &drawn[layer])];
-        found.1.extend(redundancy::layer(layer, given, padding.as_ref()));
+        redundancy.extend(redundancy::layer(layer, given, padding.as_ref()));
         let weights = redundancy::weights(a, b)
             .ok_or_else(|| folder.error("its parameters are not finite; train anew"))?;
-        found.0.extend(weights.into_iter().enumerate().map(|(head, weights)| HeadInspection {
+        heads.extend(weights.into_iter().enumerate().map(|(head, weights)| HeadInspection {
             layer,
             head,
             matrices: Vec::new(),
@@ -63,7 +63,6 @@ pub(super) fn inspect(
             eigenvalues: Vec::new(),
         }));
     }
-    let (heads, redundancy) = found;
     if heads.is_empty() && redundancy.is_empty() {
         return Err(folder.error(
             "its mechanism has no heads that can be told apart; give a run of softmax attention",
@@ -97,9 +96,6 @@ fn test_part(
     let found = labelled::read(path, &options)?;
     let set = found.test.unwrap_or(found.train);
     set.set.check_columns(&card.columns)?;
-    let longest = set.set.lengths().into_iter().max().unwrap_or(0);
-    if longest > card.shape.time {
-        return Err(TrainError::TooLong { found: longest, expected: card.shape.time });
-    }
+    check_length(path, &set, card.shape.time)?;
     Ok(Part::new(set, card.normalization.clone(), card.shape.time))
 }

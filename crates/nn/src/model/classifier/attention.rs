@@ -193,19 +193,50 @@ impl AttentionClassifier {
     /// As there.
     #[must_use]
     pub fn forward(&self, x: Tensor<3>, padding: Option<&Tensor<2, Bool>>) -> Tensor<2> {
-        let (x, padding) = self.stem.forward(x, padding);
+        let (e, padding) = self.embedded_series(x, padding);
         let padding = padding.as_ref();
-        let [_, time, _] = x.dims();
-        let mut e = self.input.forward(x);
-        if let Some(positions) = &self.positions {
-            e = e + positions.val().narrow(0, 0, time).unsqueeze_dim(0);
-        }
-        let e = dropout(e, self.dropout);
         let h = match &self.body {
             Body::Encoder(encoder) => encoder.forward(e, padding),
             Body::Bare(mechanism) => mechanism.forward(e, padding.cloned()),
         };
         self.head.forward(h, padding)
+    }
+
+    /// What the attention of every block is given, first block first, and the padding of its rows.
+    ///
+    /// # Shapes
+    /// As [`AttentionClassifier::forward`]; each of the results is `[batch, rows, d_model]`, and the
+    /// padding `[batch, rows]`, with fewer rows than steps behind a stem with strides.
+    ///
+    /// # Panics
+    /// As there.
+    #[must_use]
+    pub fn block_inputs(
+        &self,
+        x: Tensor<3>,
+        padding: Option<&Tensor<2, Bool>>,
+    ) -> (Vec<Tensor<3>>, Option<Tensor<2, Bool>>) {
+        let (e, padding) = self.embedded_series(x, padding);
+        let inputs = match &self.body {
+            Body::Encoder(encoder) => encoder.inputs(e, padding.as_ref()),
+            Body::Bare(_) => vec![e],
+        };
+        (inputs, padding)
+    }
+
+    /// What the first block is given, and the padding of its rows.
+    fn embedded_series(
+        &self,
+        x: Tensor<3>,
+        padding: Option<&Tensor<2, Bool>>,
+    ) -> (Tensor<3>, Option<Tensor<2, Bool>>) {
+        let (x, padding) = self.stem.forward(x, padding);
+        let [_, time, _] = x.dims();
+        let mut e = self.input.forward(x);
+        if let Some(positions) = &self.positions {
+            e = e + positions.val().narrow(0, 0, time).unsqueeze_dim(0);
+        }
+        (dropout(e, self.dropout), padding)
     }
 
     /// One row for a mechanism that needs no positions, if one leaves the stem.
