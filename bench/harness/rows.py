@@ -134,6 +134,47 @@ class Larnn:
 
 
 @dataclass(frozen=True)
+class Heads:
+    """An attention module, forward and backward to input and parameters, against the plain form.
+
+    `variant` is `softmax`, `batch-norm`, `scaled-heads`, `batch-norm-scaled-heads`, or `sdpa`: softmax
+    attention against PyTorch's own kernel. Scaled heads pool before they project, ours does.
+    """
+
+    variant: str
+    batch: int
+    time: int
+    d_model: int
+    n_heads: int
+
+    @property
+    def name(self):
+        size = f"b{self.batch}n{self.time}d{self.d_model}h{self.n_heads}"
+        return f"heads/{self.variant}/{size}"
+
+    @property
+    def floor(self):
+        return None if self.variant == "sdpa" else FLOOR
+
+    @property
+    def rates(self):
+        if not self.variant.endswith("scaled-heads"):
+            return [1] * self.n_heads
+        return [1, 2] if self.n_heads == 2 else [1 << head // 2 for head in range(self.n_heads)]
+
+    @property
+    def parameters(self):
+        return 4 * (self.d_model**2 + self.d_model)
+
+    @property
+    def flops(self):
+        keys = sum(self.time // rate for rate in self.rates)
+        d, d_head = self.d_model, self.d_model // self.n_heads
+        products = 2 * self.time * d * d + 2 * keys * d_head * (d + self.time)
+        return 3 * 2 * self.batch * products
+
+
+@dataclass(frozen=True)
 class Size:
     """A forecaster: `channels` in and out, one step from `window` steps."""
 
@@ -254,6 +295,17 @@ ROWS = [
     Larnn(d=32, n_heads=4, window=10, n_layers=2),
     Larnn(d=81, n_heads=27, window=38, n_layers=3, few=True),
     Larnn(d=32, n_heads=4, window=10, n_layers=2, batch=1, time=1, task="stream"),
+    *(
+        Heads(variant, *size)
+        for size in ((16, 315, 512, 8), (4, 1024, 64, 2), (1, 4000, 64, 2))
+        for variant in (
+            "softmax",
+            "batch-norm",
+            "scaled-heads",
+            "batch-norm-scaled-heads",
+            "sdpa",
+        )
+    ),
 ]
 
 

@@ -18,6 +18,7 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 
+import heads
 import larnn
 import models
 from harness import rows
@@ -39,6 +40,8 @@ def build(row, compiled=False):
         return lstm_layer(row), None
     if isinstance(row, rows.Larnn):
         return larnn.iteration(row), None
+    if isinstance(row, rows.Heads):
+        return heads.iteration(row)
     model, x, target = model_and_data(row)
     step = iteration(torch.compile(model) if compiled else model, x, target, row, ADAM_FORM)
     return step, sum(parameter.numel() for parameter in model.parameters())

@@ -14,10 +14,12 @@ pub mod convolution;
 mod cpu;
 #[cfg(test)]
 mod golden_tests;
+pub mod linear;
 pub mod mask;
 pub mod mixing;
 pub mod plan;
 pub mod pointwise;
+pub mod pooling;
 pub mod recurrent;
 pub mod softmax;
 #[cfg(any(test, feature = "testing"))]

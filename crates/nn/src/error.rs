@@ -76,6 +76,38 @@ pub enum InvalidConfig {
         /// What to do.
         remedy: &'static str,
     },
+    /// Two settings exclude each other.
+    #[error("{name} does not go with {other}: {remedy}")]
+    Incompatible {
+        /// The setting, as it is written.
+        name: &'static str,
+        /// The other one.
+        other: &'static str,
+        /// What to do.
+        remedy: &'static str,
+    },
+    /// A list does not have one entry per head.
+    #[error("{name} has {found} values, expected one per head: {expected}")]
+    NotPerHead {
+        /// The list.
+        name: &'static str,
+        /// How many values it has.
+        found: usize,
+        /// How many it should have.
+        expected: usize,
+    },
+    /// A grid does not hold the rows of the sequence.
+    #[error("grid = [{rows}, {cols}] (class_token = {class_token}) holds {} rows, the sequence {time}: give the sizes of the image in patches", rows * cols + usize::from(*class_token))]
+    WrongGrid {
+        /// Lines of the grid.
+        rows: usize,
+        /// Cells of a line.
+        cols: usize,
+        /// Whether a row stands before the grid.
+        class_token: bool,
+        /// Rows of the sequence.
+        time: usize,
+    },
     /// A trained model cannot be used for a window of this length.
     #[error(
         "{part} was trained for windows of {trained} steps and cannot be used for {wanted}: \

@@ -18,8 +18,8 @@ use regard_kernels::recurrent::lstm::lstm;
 use regard_kernels::softmax;
 use regard_nn::layer::{Encoder, EncoderConfig};
 use regard_nn::mechanism::{
-    Attention as _, Basis, EasyConfig, Larnn, LarnnConfig, LarnnStream, MechanismConfig,
-    SoftmaxConfig, TimeMatrix,
+    Attention as _, Basis, EasyConfig, Larnn, LarnnConfig, LarnnStream, Mechanism, MechanismConfig,
+    PrimalDualConfig, SoftmaxConfig, TimeMatrix,
 };
 use regard_nn::model::{ForecastShape, ForecasterConfig, Model, ModelConfig, Readout};
 use regard_train::optimizer::{AdamConfig, Optimizer};
@@ -119,6 +119,9 @@ fn prepare(name: &str) -> Option<Box<dyn Work + Send>> {
         _ => {
             let mut parts = name.split('/');
             match (parts.next()?, parts.next()?, parts.next(), parts.next()) {
+                ("heads", variant, Some(size), None) => {
+                    Box::new(Heads::new(variant, &numbers(size)?)?)
+                }
                 ("attention", pass, Some(time), Some(mask)) => {
                     let backward = one_of(pass, ["forward", "train"])?;
                     let causal = one_of(mask, ["full", "causal"])?;
@@ -136,6 +139,12 @@ fn prepare(name: &str) -> Option<Box<dyn Work + Send>> {
             }
         }
     })
+}
+
+/// The numbers of a size like `b16n315d512h8`, in their order.
+fn numbers(size: &str) -> Option<Vec<usize>> {
+    let parts = size.split(|c: char| c.is_ascii_alphabetic()).skip(1);
+    parts.map(|n| n.parse().ok()).collect()
 }
 
 /// Whether a word is the second of two; `None` if it is neither.
@@ -182,6 +191,52 @@ impl Work for Attention {
         } else {
             std::hint::black_box(o);
         }
+    }
+}
+
+/// An attention module, forward and backward to the input and all parameters.
+struct Heads {
+    module: Mechanism,
+    x: Tensor<3>,
+    grad: Tensor<3>,
+}
+
+impl Heads {
+    /// `variant` is softmax, Attention-BN, Attention-SH or both; `size` batch, time, width and heads.
+    fn new(variant: &str, size: &[usize]) -> Option<Self> {
+        let &[batch, time, d_model, n_heads] = size else { return None };
+        let config = match variant {
+            "softmax" | "sdpa" => {
+                MechanismConfig::Softmax(SoftmaxConfig { n_heads, causal: false })
+            }
+            "batch-norm" | "scaled-heads" | "batch-norm-scaled-heads" => {
+                let batch_norm = variant.starts_with("batch-norm").then(Default::default);
+                let scaled_heads = variant.ends_with("scaled-heads").then(Default::default);
+                let plain = PrimalDualConfig::new(n_heads);
+                MechanismConfig::PrimalDual(PrimalDualConfig { batch_norm, scaled_heads, ..plain })
+            }
+            _ => return None,
+        };
+        let device = Device::default().autodiff();
+        device.seed(1);
+        let shape = [batch, time, d_model];
+        Some(Self {
+            module: config.init(d_model, time, &device).ok()?.train(),
+            x: normal(shape, 1, &device).require_grad(),
+            grad: normal(shape, 2, &device),
+        })
+    }
+}
+
+impl Work for Heads {
+    fn run(&mut self) {
+        let rows = self.module.forward(self.x.clone(), None);
+        let grads = (rows * self.grad.clone()).sum().backward();
+        std::hint::black_box(self.x.grad(&grads));
+    }
+
+    fn n_parameters(&self) -> Option<usize> {
+        Some(self.module.num_params())
     }
 }
 

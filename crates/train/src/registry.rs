@@ -1,7 +1,8 @@
 //! Names of models on the command line; an exhaustive match, no globals.
 
 use regard_nn::mechanism::{
-    EasyConfig, EasyForm, LarnnConfig, MechanismConfig, SoftmaxConfig, TimeMatrix,
+    AttentionKernel, EasyConfig, EasyForm, LarnnConfig, LinearConfig, MechanismConfig,
+    PrimalDualConfig, SoftmaxConfig, TimeMatrix,
 };
 use regard_nn::model::baseline::LstmConfig;
 use regard_nn::model::classifier::{
@@ -14,7 +15,18 @@ use regard_nn::model::{ForecasterConfig, LiftedConfig, ModelConfig, Readout};
 use crate::error::TrainError;
 
 /// Names that [`model`] knows.
-pub const MODELS: &[&str] = &["easy", "easy-left", "softmax", "lstm", "lifted", "larnn"];
+pub const MODELS: &[&str] = &[
+    "easy",
+    "easy-left",
+    "softmax",
+    "lstm",
+    "lifted",
+    "larnn",
+    "linear",
+    "batch-norm",
+    "scaled-heads",
+    "batch-norm-scaled-heads",
+];
 
 /// The model called `name`, of about the size of `like` and with its read-out.
 ///
@@ -25,11 +37,7 @@ pub const MODELS: &[&str] = &["easy", "easy-left", "softmax", "lstm", "lifted", 
 /// [`TrainError::UnknownModel`], with the nearest name.
 pub fn model(name: &str, like: &ModelConfig) -> Result<ModelConfig, TrainError> {
     let base = encoder_like(like);
-    let n_heads = match &base.mechanism {
-        MechanismConfig::Softmax(c) => c.n_heads,
-        MechanismConfig::Easy(c) => c.n_heads,
-        MechanismConfig::Larnn(c) => c.n_heads,
-    };
+    let n_heads = n_heads_of(&base.mechanism);
     let easy = |form| MechanismConfig::Easy(EasyConfig { form, ..EasyConfig::new(n_heads) });
     let mechanism = match name {
         "easy" => easy(EasyForm::Right),
@@ -39,6 +47,10 @@ pub fn model(name: &str, like: &ModelConfig) -> Result<ModelConfig, TrainError> 
             _ => MechanismConfig::Larnn(LarnnConfig::new(n_heads)),
         },
         "softmax" => MechanismConfig::Softmax(SoftmaxConfig { n_heads, causal: false }),
+        "linear" => MechanismConfig::Linear(LinearConfig { n_heads, causal: false }),
+        "batch-norm" | "scaled-heads" | "batch-norm-scaled-heads" => {
+            primal_dual(name, &base.mechanism, n_heads)
+        }
         "lstm" => {
             return Ok(ModelConfig::Lstm(match like {
                 ModelConfig::Lstm(lstm) => lstm.clone(),
@@ -65,6 +77,33 @@ pub fn model(name: &str, like: &ModelConfig) -> Result<ModelConfig, TrainError> 
     Ok(ModelConfig::Forecaster(ForecasterConfig { mechanism, ..base }))
 }
 
+fn n_heads_of(mechanism: &MechanismConfig) -> usize {
+    match mechanism {
+        MechanismConfig::Softmax(c) => c.n_heads,
+        MechanismConfig::Easy(c) => c.n_heads,
+        MechanismConfig::Larnn(c) => c.n_heads,
+        MechanismConfig::Linear(c) => c.n_heads,
+        MechanismConfig::PrimalDual(c) => c.n_heads,
+    }
+}
+
+/// Batch normalisation, scaled heads or both, over softmax; what `like` says about either is kept.
+fn primal_dual(name: &str, like: &MechanismConfig, n_heads: usize) -> MechanismConfig {
+    let like = match like {
+        MechanismConfig::PrimalDual(c) => c.clone(),
+        _ => PrimalDualConfig::new(n_heads),
+    };
+    let batch_norm = name.starts_with("batch-norm");
+    let scaled_heads = name.ends_with("scaled-heads");
+    MechanismConfig::PrimalDual(PrimalDualConfig {
+        batch_norm: batch_norm.then(|| like.batch_norm.unwrap_or_default()),
+        scaled_heads: scaled_heads.then(|| like.scaled_heads.unwrap_or_default()),
+        kernel: AttentionKernel::Softmax,
+        n_heads,
+        causal: like.causal && !scaled_heads,
+    })
+}
+
 /// Name of a model in tables: its mechanism, or its kind.
 #[must_use]
 pub fn name_of(model: &ModelConfig) -> &'static str {
@@ -79,10 +118,29 @@ fn mechanism_name(mechanism: &MechanismConfig) -> &'static str {
     match mechanism {
         MechanismConfig::Softmax(_) => "softmax",
         MechanismConfig::Larnn(_) => "larnn",
+        MechanismConfig::Linear(_) => "linear",
+        MechanismConfig::PrimalDual(c) => primal_dual_name(c),
         MechanismConfig::Easy(c) => match c.form {
             EasyForm::Right => "easy",
             EasyForm::Left => "easy-left",
         },
+    }
+}
+
+fn primal_dual_name(config: &PrimalDualConfig) -> &'static str {
+    match (config.kernel, config.batch_norm.is_some(), config.scaled_heads.is_some()) {
+        (AttentionKernel::Softmax, false, false) => "softmax",
+        (AttentionKernel::Softmax, true, false) => "batch-norm",
+        (AttentionKernel::Softmax, false, true) => "scaled-heads",
+        (AttentionKernel::Softmax, true, true) => "batch-norm-scaled-heads",
+        (AttentionKernel::Linear, false, false) => "linear",
+        (AttentionKernel::Linear, true, false) => "linear-batch-norm",
+        (AttentionKernel::Linear, false, true) => "linear-scaled-heads",
+        (AttentionKernel::Linear, true, true) => "linear-batch-norm-scaled-heads",
+        (AttentionKernel::Window(_), false, false) => "window",
+        (AttentionKernel::Window(_), true, false) => "window-batch-norm",
+        (AttentionKernel::Window(_), false, true) => "window-scaled-heads",
+        (AttentionKernel::Window(_), true, true) => "window-batch-norm-scaled-heads",
     }
 }
 
@@ -120,8 +178,20 @@ fn encoder_like(model: &ModelConfig) -> ForecasterConfig {
 }
 
 /// Names that [`classifier`] knows.
-pub const CLASSIFIERS: &[&str] =
-    &["larnn", "softmax", "easy", "lstm", "gru", "residual-bilstm", "cnn", "paper-larnn"];
+pub const CLASSIFIERS: &[&str] = &[
+    "larnn",
+    "softmax",
+    "easy",
+    "lstm",
+    "gru",
+    "residual-bilstm",
+    "cnn",
+    "paper-larnn",
+    "linear",
+    "batch-norm",
+    "scaled-heads",
+    "batch-norm-scaled-heads",
+];
 
 /// The classifier called `name`: a mechanism or recurrent layers of the width of `like`, with its stem
 /// and, where they read row by row, its pooling; the residual bidirectional LSTM and the convolutions
@@ -161,6 +231,13 @@ pub fn classifier(name: &str, like: &ClassifierConfig) -> Result<ClassifierConfi
         ),
         "softmax" => encoder(MechanismConfig::Softmax(SoftmaxConfig { n_heads: 4, causal: false })),
         "easy" => encoder(MechanismConfig::Easy(EasyConfig::new(4))),
+        "linear" => encoder(MechanismConfig::Linear(LinearConfig { n_heads: 4, causal: false })),
+        "batch-norm" | "scaled-heads" | "batch-norm-scaled-heads" => encoder(match like {
+            ClassifierConfig::Classifier(c) => {
+                primal_dual(name, &c.mechanism, n_heads_of(&c.mechanism))
+            }
+            _ => primal_dual(name, &MechanismConfig::PrimalDual(PrimalDualConfig::new(4)), 4),
+        }),
         "lstm" => ClassifierConfig::Lstm(LstmClassifierConfig {
             stem,
             d_hidden: width,
@@ -270,7 +347,8 @@ mod tests {
         assert_eq!(
             model("softmx", &like).unwrap_err().to_string(),
             "no model is called \"softmx\" (did you mean \"softmax\"?); \
-             models: easy, easy-left, softmax, lstm, lifted, larnn"
+             models: easy, easy-left, softmax, lstm, lifted, larnn, linear, batch-norm, scaled-heads, \
+             batch-norm-scaled-heads"
         );
     }
 }

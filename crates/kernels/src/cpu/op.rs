@@ -16,6 +16,9 @@ use burn::tensor::{DType, GradientCheckpointingStrategy, Tensor};
 
 use super::view::FlexTensor;
 
+/// What [`apply`] takes: a tensor of any rank, by [`Tensor::into_dispatch`].
+pub(crate) type Input = DispatchTensor;
+
 /// A function of `N` tensors with a hand-written gradient.
 pub(crate) trait FusedOp<const N: usize>: Clone + Debug + Send + 'static {
     /// What the backward pass needs from the forward pass.
@@ -46,7 +49,7 @@ pub(crate) fn on_cpu<const D: usize>(x: &Tensor<D>) -> bool {
 /// If a tensor is not on the CPU backend, or the types differ.
 pub(crate) fn apply<const N: usize, const D: usize>(
     op: impl FusedOp<N>,
-    inputs: [DispatchTensor; N],
+    inputs: [Input; N],
 ) -> Tensor<D> {
     // The rank of the wrapper does not matter: the primitive carries its own shape.
     let inputs = inputs.map(Tensor::<1>::from_dispatch);

@@ -14,7 +14,7 @@ use crate::cpu::simd::{Scalar, Vector};
 use crate::cpu::view::{Ptr, Storage, View};
 use crate::mixing::Reach;
 use crate::pointwise::{Activation, Epilogue, NormRows, pool_row};
-use crate::softmax::{Inputs, Problem, forward_here};
+use crate::softmax::{Inputs, KeyMask, Problem, forward_here};
 
 /// A network for one sequence; build with [`super::PlanBuilder`].
 #[derive(Debug, Clone)]
@@ -243,7 +243,8 @@ impl<S: Storage + Tables> Run<'_, S> {
                     d_k: d,
                     d_v: d,
                     scale,
-                    causal,
+                    mask: if causal { KeyMask::Causal } else { KeyMask::All },
+                    row_heads: heads,
                 };
                 let inputs = Inputs { q, k, v, log_weight: None };
                 unsafe { forward_here::<V>(&problem, &inputs, Ptr(to)) };

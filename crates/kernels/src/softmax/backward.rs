@@ -12,10 +12,12 @@
 //! beside the gradients: a fixed number of partial `∂Q`, and tiles per thread.
 #![expect(unsafe_code, reason = "SIMD kernel on raw memory")]
 
+use std::ops::Range;
+
 use rayon::prelude::*;
 
 use super::Problem;
-use super::forward::Inputs;
+use super::forward::{Inputs, within};
 use crate::cpu::dispatch::{Kernel, launch};
 use crate::cpu::math::{Tables, exp};
 use crate::cpu::matmul::{MatMul, transpose};
@@ -40,35 +42,39 @@ pub(super) struct Saved<S> {
     pub(super) grad: View<S, 4>,
 }
 
-/// Gradients: `q`, `k`, `v` as `[batch, time, heads, d]`, `log_weight` as `[batch, heads, time_k]`.
+/// Gradients: `k`, `v` as `[batch, time, heads, d]`, `log_weight` as `[batch, heads, time_k]`.
 pub(super) struct Gradients<S> {
-    pub(super) q: Output<S>,
     pub(super) k: Output<S>,
     pub(super) v: Output<S>,
     pub(super) log_weight: Output<S>,
 }
 
+/// Adds `∂Q` to zeros at `q`, `[batch, time_q, row_heads, d_k]` from the first of the heads on, and
+/// returns the other gradients.
 pub(super) fn backward<S: Storage + Tables>(
     p: &Problem,
     inputs: &Inputs<S>,
     saved: &Saved<S>,
+    q: Ptr<S>,
 ) -> Gradients<S> {
     let key_tiles = p.time_k.div_ceil(KEYS);
     let chunks = (TASKS / (p.batch * p.heads)).clamp(1, key_tiles);
     let q_len = p.batch * p.time_q * p.heads * p.d_k;
     let mut gradients = Gradients {
-        q: Output::zeros(q_len),
         k: Output::new(p.batch * p.time_k * p.heads * p.d_k),
         v: Output::new(p.batch * p.time_k * p.heads * p.d_v),
         log_weight: Output::new(p.batch * p.heads * p.time_k),
     };
     let mut partial = Output::<S>::zeros(q_len * (chunks - 1));
     let dot = dot_rows(p, saved);
-    let [q, k, v, w] =
-        [gradients.q.ptr(), gradients.k.ptr(), gradients.v.ptr(), gradients.log_weight.ptr()];
+    let [k, v, w] = [gradients.k.ptr(), gradients.v.ptr(), gradients.log_weight.ptr()];
     let partial_ptr = partial.ptr();
     p.for_each_task(chunks, |batch, head, chunk| {
-        let q = if chunk == 0 { q } else { Ptr(partial_ptr.at((chunk - 1) * q_len)) };
+        let (q, q_heads) = if chunk == 0 {
+            (q, p.row_heads)
+        } else {
+            (Ptr(partial_ptr.at((chunk - 1) * q_len)), p.heads)
+        };
         let kernel = Chunk {
             p,
             inputs,
@@ -79,6 +85,7 @@ pub(super) fn backward<S: Storage + Tables>(
             first_tile: chunk,
             tile_step: chunks,
             q,
+            q_heads,
             k,
             v,
             w,
@@ -89,12 +96,13 @@ pub(super) fn backward<S: Storage + Tables>(
     let scale = S::from_f64(p.scale);
     let row = p.heads * p.d_k;
     (0..p.batch * p.time_q).into_par_iter().with_min_len(64).for_each(|t| unsafe {
-        for i in t * row..(t + 1) * row {
-            let mut sum = *q.at(i);
+        for i in 0..row {
+            let to = q.at(t * p.row_heads * p.d_k + i);
+            let mut sum = *to;
             for chunk in 1..chunks {
-                sum = sum.add(*partial_ptr.at((chunk - 1) * q_len + i));
+                sum = sum.add(*partial_ptr.at((chunk - 1) * q_len + t * row + i));
             }
-            *q.at(i) = sum.mul(scale);
+            *to = sum.mul(scale);
         }
     });
     gradients
@@ -126,6 +134,8 @@ struct Chunk<'a, S> {
     first_tile: usize,
     tile_step: usize,
     q: Ptr<S>,
+    /// Heads in a row of `q`.
+    q_heads: usize,
     k: Ptr<S>,
     v: Ptr<S>,
     w: Ptr<S>,
@@ -174,9 +184,9 @@ impl<S: Storage + Tables> Kernel<S> for Chunk<'_, S> {
             let n = KEYS.min(p.time_k - key);
             unsafe {
                 self.load_keys(&mut scratch, key, n);
-                // Causal: queries before the first key of the tile do not see it.
-                let start = p.first_query_seeing(key) / QUERIES * QUERIES;
-                for first in (start..p.time_q).step_by(QUERIES) {
+                let seeing = p.queries_seeing(key..key + n);
+                let start = seeing.start / QUERIES * QUERIES;
+                for first in (start..seeing.end).step_by(QUERIES) {
                     let rows = QUERIES.min(p.time_q - first);
                     self.queries::<V>(&mut scratch, [key, n], [first, rows]);
                 }
@@ -278,7 +288,7 @@ impl<S: Storage + Tables> Chunk<'_, S> {
             product(&scratch.g, d_v, &scratch.v_t, &mut scratch.ds);
             let head_row = (self.batch * p.heads + self.head) * p.time_q + first;
             for r in 0..rows {
-                let seen = p.visible_keys(first + r).saturating_sub(key).min(n);
+                let seen = within(p.visible_keys(first + r), key, n);
                 self.score_gradients::<V>(scratch, r, seen, width, head_row + r);
             }
             // ∂V += Pᵀ G and ∂K += dSᵀ Q.
@@ -308,8 +318,8 @@ impl<S: Storage + Tables> Chunk<'_, S> {
                 a_col: 1,
                 b: scratch.k.as_ptr(),
                 b_row: d_k,
-                c: self.q.at(((self.batch * p.time_q + first) * p.heads + self.head) * d_k),
-                c_row: p.heads * d_k,
+                c: self.q.at(((self.batch * p.time_q + first) * self.q_heads + self.head) * d_k),
+                c_row: self.q_heads * d_k,
                 accumulate: true,
             });
         }
@@ -321,7 +331,7 @@ impl<S: Storage + Tables> Chunk<'_, S> {
         &self,
         scratch: &mut Scratch<S>,
         r: usize,
-        seen: usize,
+        seen: Range<usize>,
         width: usize,
         row: usize,
     ) {
@@ -331,7 +341,7 @@ impl<S: Storage + Tables> Chunk<'_, S> {
             let dot = V::splat(self.dot[row]);
             let (p, ds) =
                 (scratch.p.as_mut_ptr().add(r * ROW), scratch.ds.as_mut_ptr().add(r * ROW));
-            for j in seen..width {
+            for j in (0..seen.start).chain(seen.end..width) {
                 *p.add(j) = S::NEG_INFINITY;
             }
             for j in (0..width).step_by(V::LANES) {

@@ -9,9 +9,11 @@
 //! ```
 //!
 //! Source: Milakov & Gimelshein 2018, arXiv:1805.02867; Dao 2023, arXiv:2307.08691, algorithm 1.
-//! Cost: `2 time_q time_k (d_k + d_v)` flops (half of it when causal); memory beside the result:
+//! Cost: `2 time_q time_k (d_k + d_v)` flops (half of it when causal, tiles in sight when windowed); memory beside the result:
 //! one packed copy of the keys and values and a tile of scores per thread.
 #![expect(unsafe_code, reason = "SIMD kernel on raw memory")]
+
+use std::ops::Range;
 
 use super::Problem;
 use crate::cpu::dispatch::{Kernel, launch};
@@ -36,25 +38,26 @@ pub(crate) struct Inputs<S> {
     pub(crate) log_weight: Option<View<S, 3>>,
 }
 
-/// Result and log-sum-exp; `o` is `[batch, time_q, heads, d_v]`, `lse` is `[batch, heads, time_q]`.
+/// Writes the result to `o`, `[batch, time_q, row_heads, d_v]` from the first of the heads on, and
+/// returns the log-sum-exp, `[batch, heads, time_q]`.
 pub(super) fn forward<S: Storage + Tables>(
     p: &Problem,
     inputs: &Inputs<S>,
-) -> (Output<S>, Output<S>) {
-    let mut o = Output::new(p.batch * p.time_q * p.heads * p.d_v);
+    o: Ptr<S>,
+) -> Output<S> {
     let mut lse_out = Output::new(p.batch * p.heads * p.time_q);
     let packed = Packed::new(p);
     let key_tiles = packed.key_tiles;
     p.for_each_task(key_tiles, |batch, head, tile| packed.fill(p, inputs, batch, head, tile));
     let tiles = p.time_q.div_ceil(QUERIES);
-    let (o_ptr, lse) = (o.ptr(), Some(lse_out.ptr()));
+    let lse = Some(lse_out.ptr());
     p.for_each_task(tiles, |batch, head, tile| {
         // Late tiles of a causal pass are the longest: start with them.
         let first = (tiles - 1 - tile) * QUERIES;
         let packed = &packed;
-        unsafe { launch(Tile { p, inputs, packed, batch, head, first, o: o_ptr, lse }) };
+        unsafe { launch(Tile { p, inputs, packed, batch, head, first, o, lse }) };
     });
-    (o, lse_out)
+    lse_out
 }
 
 /// The result of [`forward`] alone, on this thread, to memory of the caller.
@@ -157,9 +160,10 @@ impl<S: Storage + Tables> Kernel<S> for Tile<'_, S> {
         let mut running = [(S::NEG_INFINITY, S::ZERO); QUERIES];
         let [qb, qh, qt, _] = inputs.q.strides;
         let q = inputs.q.ptr.at(batch * qb + head * qh + first * qt);
-        let visible = p.visible_keys(first + rows - 1);
-        for (tile, key) in (0..visible).step_by(KEYS).enumerate() {
-            let n = KEYS.min(visible - key);
+        let visible = p.visible_keys(first).start..p.visible_keys(first + rows - 1).end;
+        for tile in visible.start / KEYS..visible.end.div_ceil(KEYS) {
+            let key = tile * KEYS;
+            let n = KEYS.min(visible.end - key);
             let width = n.next_multiple_of(V::LANES);
             unsafe {
                 V::matmul(MatMul {
@@ -184,7 +188,7 @@ impl<S: Storage + Tables> Kernel<S> for Tile<'_, S> {
                 );
                 for (r, (m, l)) in running.iter_mut().enumerate().take(rows) {
                     let row = scores.as_mut_ptr().add(r * s_row);
-                    let seen = p.visible_keys(first + r).saturating_sub(key).min(n);
+                    let seen = within(p.visible_keys(first + r), key, n);
                     let shrink = if inputs.log_weight.is_some() {
                         weights::<V, true>(p.scale, row, &bias[..width], seen, m, l)
                     } else {
@@ -212,7 +216,7 @@ impl<S: Storage + Tables> Kernel<S> for Tile<'_, S> {
         for (r, (m, l)) in running.into_iter().enumerate().take(rows) {
             let t = first + r;
             unsafe {
-                let to = self.o.at(((batch * p.time_q + t) * p.heads + head) * d_v);
+                let to = self.o.at(((batch * p.time_q + t) * p.row_heads + head) * d_v);
                 let row = acc.as_mut_ptr().add(r * d_v);
                 // A row whose keys are all blocked is zero; its lse is +∞ so that going back
                 // every weight exp(s − lse) vanishes.
@@ -229,21 +233,27 @@ impl<S: Storage + Tables> Kernel<S> for Tile<'_, S> {
     }
 }
 
+/// The part of `keys` in the tile of `n` keys from `key`, counted from `key`.
+#[inline(always)]
+pub(super) fn within(keys: Range<usize>, key: usize, n: usize) -> Range<usize> {
+    keys.start.saturating_sub(key).min(n)..keys.end.saturating_sub(key).min(n)
+}
+
 /// Turns a row of products into weights, updates `m` and `l`, returns `e^{m − m'}`.
 ///
-/// Entries from `seen` on become zero. Without `BIAS` the log-weights are all zero and not read.
+/// Entries outside `seen` become zero. Without `BIAS` the log-weights are all zero and not read.
 #[inline(always)]
 unsafe fn weights<V: Vector<Scalar: Tables>, const BIAS: bool>(
     scale: f64,
     row: *mut V::Scalar,
     bias: &[V::Scalar],
-    seen: usize,
+    seen: Range<usize>,
     m: &mut V::Scalar,
     l: &mut V::Scalar,
 ) -> V::Scalar {
     unsafe {
         let scale = V::splat(V::Scalar::from_f64(scale));
-        for j in seen..bias.len() {
+        for j in (0..seen.start).chain(seen.end..bias.len()) {
             *row.add(j) = V::Scalar::NEG_INFINITY;
         }
         let mut largest = V::splat(V::Scalar::NEG_INFINITY);

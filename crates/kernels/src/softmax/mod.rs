@@ -5,8 +5,12 @@
 //! ```
 //!
 //! One argument `w` carries everything that weighs keys: quadrature weights (`w = ln ω`), the key
-//! bias of Attention-BN, and padding (`w = −∞`). A query whose keys are all blocked gets zeros,
+//! bias of Attention-BN (made and differentiated here where [`KeyWeight::Centred`] asks for it), and
+//! padding (`w = −∞`). [`KeyMask`] says which keys a query sees by position: all, those up to its
+//! own, or a window. A query whose keys are all blocked gets zeros,
 //! and no gradient passes through it.
+//!
+//! [`attention_of_heads`] gives runs of heads keys of their own, of different number.
 //!
 //! Three forms compute the same function: [`mod@reference`] from the definition, [`composed`] of Burn
 //! operations on any device, and the fused form behind [`attention`] on the CPU.
@@ -16,15 +20,20 @@
 //! linear in time on the CPU.
 
 mod backward;
+mod centring;
 mod composed;
 mod forward;
+#[cfg(test)]
+mod heads_tests;
+mod mask;
 mod op;
 mod problem;
 pub mod reference;
 #[cfg(test)]
 mod tests;
 
-pub use composed::composed;
+pub use composed::{composed, composed_of_heads, composed_weights};
 pub(crate) use forward::{Inputs, forward_here};
-pub use op::attention;
+pub use mask::KeyMask;
+pub use op::{HeadKeys, KeyWeight, attention, attention_of_heads};
 pub(crate) use problem::Problem;

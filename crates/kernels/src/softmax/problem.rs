@@ -1,8 +1,11 @@
 //! What is asked of the fused kernel: sizes, scale, mask.
 #![expect(unsafe_code, reason = "reads the log-weights through raw views")]
 
+use std::ops::Range;
+
 use rayon::prelude::*;
 
+use super::KeyMask;
 use crate::cpu::simd::Scalar;
 use crate::cpu::view::View;
 
@@ -19,21 +22,30 @@ pub(crate) struct Problem {
     pub(crate) d_k: usize,
     pub(crate) d_v: usize,
     pub(crate) scale: f64,
-    pub(crate) causal: bool,
+    pub(crate) mask: KeyMask,
+    /// Heads in a row of the queries, the result and their gradients, of which `heads` are meant.
+    pub(crate) row_heads: usize,
 }
 
 impl Problem {
-    /// How many keys query `t` sees: all, or those up to its own position, counted from the end.
+    /// The keys that query `t` sees; neither end moves back as `t` grows.
     #[inline(always)]
-    pub(super) fn visible_keys(&self, t: usize) -> usize {
-        if self.causal { (t + 1 + self.time_k).saturating_sub(self.time_q) } else { self.time_k }
-            .min(self.time_k)
+    pub(super) fn visible_keys(&self, t: usize) -> Range<usize> {
+        self.mask.visible_keys(t, [self.time_q, self.time_k])
     }
 
-    /// The first query that sees key `s`.
+    /// At least the queries that see any of the keys in `keys`, which is not empty.
     #[inline(always)]
-    pub(super) fn first_query_seeing(&self, s: usize) -> usize {
-        if self.causal { (s + self.time_q).saturating_sub(self.time_k) } else { 0 }
+    pub(super) fn queries_seeing(&self, keys: Range<usize>) -> Range<usize> {
+        match self.mask {
+            KeyMask::All => 0..self.time_q,
+            KeyMask::Causal => (keys.start + self.time_q).saturating_sub(self.time_k)..self.time_q,
+            KeyMask::Window { reach, rate } => {
+                let first = keys.start.saturating_sub(reach).saturating_mul(rate);
+                let end = keys.end.saturating_add(reach).saturating_mul(rate);
+                first.min(self.time_q)..end.min(self.time_q)
+            }
+        }
     }
 
     /// Calls `f(batch, head, i)` for all heads and `i < per_head`, on all threads if it pays.

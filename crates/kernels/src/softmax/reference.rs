@@ -1,5 +1,7 @@
 //! The definition, loop by loop, on host numbers in `f64`: slow and plain.
 
+use super::KeyMask;
+
 /// Sizes of one problem: `q` is `[batch·heads, time_q, d_k]`, `k` and `v` have `time_k` rows.
 #[derive(Clone, Copy, Debug)]
 pub struct Sizes {
@@ -25,18 +27,22 @@ pub fn attention(
     [q, k, v]: [&[f64]; 3],
     log_weight: Option<&[f64]>,
     scale: f64,
-    causal: bool,
+    mask: KeyMask,
 ) -> Vec<f64> {
     let mut out = vec![0.0; n.heads * n.time_q * n.d_v];
     for h in 0..n.heads {
         for t in 0..n.time_q {
             let score = |s: usize| {
-                let future = causal && s + n.time_q > t + n.time_k;
+                let seen = match mask {
+                    KeyMask::All => true,
+                    KeyMask::Causal => s + n.time_q <= t + n.time_k,
+                    KeyMask::Window { reach, rate } => s.abs_diff(t / rate) <= reach,
+                };
                 let dot: f64 = (0..n.d_k)
                     .map(|j| q[(h * n.time_q + t) * n.d_k + j] * k[(h * n.time_k + s) * n.d_k + j])
                     .sum();
                 let w = log_weight.map_or(0.0, |w| w[h * n.time_k + s]);
-                if future { f64::NEG_INFINITY } else { scale * dot + w }
+                if seen { scale * dot + w } else { f64::NEG_INFINITY }
             };
             let scores: Vec<f64> = (0..n.time_k).map(score).collect();
             let max = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
@@ -54,4 +60,27 @@ pub fn attention(
         }
     }
     out
+}
+
+/// The key bias of centring, `w_s = −β scale μ · k_s` with `μ` the mean of the keys that are `seen`;
+/// −∞ for the others. `k` is `[heads, time_k, d_k]`, `beta` has one number per head.
+#[must_use]
+pub fn centring(
+    [heads, time_k, d_k]: [usize; 3],
+    k: &[f64],
+    beta: &[f64],
+    scale: f64,
+    seen: &[bool],
+) -> Vec<f64> {
+    let mut w = vec![f64::NEG_INFINITY; heads * time_k];
+    let n = seen.iter().filter(|seen| **seen).count() as f64;
+    for h in 0..heads {
+        let key = |s: usize, j: usize| k[(h * time_k + s) * d_k + j];
+        let all = || (0..time_k).filter(|s| seen[*s]);
+        for s in all() {
+            let dot = |j: usize| key(s, j) * all().map(|other| key(other, j)).sum::<f64>() / n;
+            w[h * time_k + s] = -beta[h] * scale * (0..d_k).map(dot).sum::<f64>();
+        }
+    }
+    w
 }

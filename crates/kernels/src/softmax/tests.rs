@@ -2,7 +2,7 @@ use burn::tensor::{Bool, Device, Tensor};
 use proptest::prelude::*;
 
 use super::reference::{self, Sizes};
-use super::{attention, composed};
+use super::{KeyMask, attention, composed};
 use crate::mask::padding_log_weight;
 use crate::testing::{assert_close, assert_gradients, from_f64, normal, to_f64};
 
@@ -29,7 +29,8 @@ fn by_definition(
     let sizes = Sizes { heads: batch * heads, time_q, time_k, d_k, d_v };
     let [q, k, v] = [q, k, v].map(to_f64);
     let w = w.map(to_f64);
-    let out = reference::attention(sizes, [&q, &k, &v], w.as_deref(), scale, causal);
+    let mask = if causal { KeyMask::Causal } else { KeyMask::All };
+    let out = reference::attention(sizes, [&q, &k, &v], w.as_deref(), scale, mask);
     from_f64(out, [batch, heads, time_q, d_v])
 }
 

@@ -6,7 +6,9 @@
 
 mod easy;
 mod larnn;
+mod linear;
 mod per_head;
+mod primal_dual;
 mod softmax;
 
 use burn::module::Module;
@@ -19,7 +21,12 @@ pub use larnn::{
     Evaluation, GateMode, KeyValueForm, Larnn, LarnnConfig, LarnnInit, LarnnState, LarnnStream,
     NormKind, RunningRule, Stack,
 };
-pub use per_head::HeadWeights;
+pub use linear::{LinearAttention, LinearConfig, LinearState};
+pub use per_head::HeadMaps;
+pub use primal_dual::{
+    AttentionKernel, BatchNormConfig, Grid, PoolingKind, PrimalDualAttention, PrimalDualConfig,
+    Remainder, ScaledHeadsConfig, default_rates,
+};
 pub use softmax::{SoftmaxAttention, SoftmaxConfig, SoftmaxState};
 
 use crate::error::InvalidConfig;
@@ -64,11 +71,14 @@ pub enum MechanismConfig {
     Easy(EasyConfig),
     /// Recurrent cells that attend to a window of their past.
     Larnn(LarnnConfig),
+    /// Linear attention.
+    Linear(LinearConfig),
+    /// Softmax, linear or windowed attention with batch normalisation and scaled heads.
+    PrimalDual(PrimalDualConfig),
 }
 
 /// Any mechanism; build with [`MechanismConfig::init`].
 #[derive(Module, Debug)]
-#[expect(clippy::large_enum_variant, reason = "one per block; a box would buy nothing")]
 pub enum Mechanism {
     /// Scaled dot-product attention.
     Softmax(SoftmaxAttention),
@@ -76,6 +86,10 @@ pub enum Mechanism {
     Easy(EasyAttention),
     /// Recurrent cells that attend to a window of their past.
     Larnn(Larnn),
+    /// Linear attention.
+    Linear(LinearAttention),
+    /// Softmax, linear or windowed attention with batch normalisation and scaled heads.
+    PrimalDual(PrimalDualAttention),
 }
 
 impl MechanismConfig {
@@ -94,6 +108,8 @@ impl MechanismConfig {
             Self::Softmax(config) => Mechanism::Softmax(config.init(d_model, device)?),
             Self::Easy(config) => Mechanism::Easy(config.init(d_model, time, device)?),
             Self::Larnn(config) => Mechanism::Larnn(config.init(d_model, device)?),
+            Self::Linear(config) => Mechanism::Linear(config.init(d_model, device)?),
+            Self::PrimalDual(config) => Mechanism::PrimalDual(config.init(d_model, time, device)?),
         })
     }
 
@@ -104,6 +120,8 @@ impl MechanismConfig {
             Self::Softmax(config) => config.n_parameters(d_model),
             Self::Easy(config) => config.n_parameters(d_model, time),
             Self::Larnn(config) => config.n_parameters(d_model),
+            Self::Linear(config) => config.n_parameters(d_model),
+            Self::PrimalDual(config) => config.n_parameters(d_model),
         }
     }
 
@@ -114,20 +132,26 @@ impl MechanismConfig {
             Self::Softmax(config) => config.multiply_adds(d_model, time),
             Self::Easy(config) => config.multiply_adds(d_model, time),
             Self::Larnn(config) => config.multiply_adds(d_model, time),
+            Self::Linear(config) => config.multiply_adds(d_model, time),
+            Self::PrimalDual(config) => config.multiply_adds(d_model, time),
         }
     }
 }
 
 impl Mechanism {
-    /// The same attention for sequences of another length; only easy attention is bound to one.
+    /// The same attention for sequences of another length; only easy attention is bound to one, and
+    /// scaled heads over the cells of an image.
     ///
     /// # Errors
-    /// [`InvalidConfig::FixedWindow`] if the mechanism is bound to the length it was trained for.
+    /// [`InvalidConfig::FixedWindow`] if the mechanism is bound to the length it was trained for;
+    /// [`InvalidConfig::WrongGrid`] if it is bound to an image.
     pub fn resized(&self, time: usize) -> Result<Self, InvalidConfig> {
         Ok(match self {
             Self::Softmax(attention) => Self::Softmax(attention.clone()),
             Self::Easy(attention) => Self::Easy(attention.resized(time)?),
             Self::Larnn(cells) => Self::Larnn(cells.clone()),
+            Self::Linear(attention) => Self::Linear(attention.clone()),
+            Self::PrimalDual(attention) => Self::PrimalDual(attention.resized(time)?),
         })
     }
 
@@ -136,9 +160,66 @@ impl Mechanism {
         match self {
             Self::Softmax(attention) => Some(attention.plan(plan, x)),
             Self::Easy(attention) => attention.plan(plan, x),
-            Self::Larnn(_) => None,
+            Self::Larnn(_) | Self::Linear(_) | Self::PrimalDual(_) => None,
         }
     }
+
+    /// What every head makes of a sequence, before the output map; `None` without heads side by side.
+    ///
+    /// # Shapes
+    /// - `x`: `[batch, time, d_model]`; `blocked`: `[batch, time]`
+    /// - returns: `[batch, heads, time, d_head]`
+    ///
+    /// # Panics
+    /// As [`Attention::forward`].
+    #[must_use]
+    pub fn head_outputs(
+        &self,
+        x: Tensor<3>,
+        blocked: Option<Tensor<2, Bool>>,
+    ) -> Option<Tensor<4>> {
+        match self {
+            Self::Softmax(attention) => Some(attention.head_outputs(x, blocked)),
+            Self::Easy(attention) => {
+                let heads = attention.n_heads();
+                Some(split_heads(attention.forward(x, blocked), heads))
+            }
+            Self::Larnn(_) => None,
+            Self::Linear(attention) => Some(attention.head_outputs(x, blocked)),
+            Self::PrimalDual(attention) => Some(attention.head_outputs(x, blocked)),
+        }
+    }
+
+    /// The weights that the heads attend with, in runs of consecutive heads with equally many keys;
+    /// stored in full. `None` where weights do not sum to one: easy attention and recurrent cells.
+    ///
+    /// # Shapes
+    /// - `x`: `[batch, time, d_model]`
+    /// - returns: `[batch, heads of the run, time, keys]` for every run
+    ///
+    /// # Panics
+    /// As [`Attention::forward`].
+    #[must_use]
+    pub fn head_weights(&self, x: Tensor<3>) -> Option<Vec<Tensor<4>>> {
+        match self {
+            Self::Softmax(attention) => Some(vec![attention.weights(x)]),
+            Self::Easy(_) | Self::Larnn(_) => None,
+            Self::Linear(attention) => Some(vec![attention.weights(x)]),
+            Self::PrimalDual(attention) => Some(attention.weights(x, None)),
+        }
+    }
+}
+
+/// `[batch, time, d_model]` to `[batch, heads, time, d_head]`, as a view.
+fn split_heads(x: Tensor<3>, n_heads: usize) -> Tensor<4> {
+    let [batch, time, d_model] = x.dims();
+    x.reshape([batch, time, n_heads, d_model / n_heads]).swap_dims(1, 2)
+}
+
+/// The inverse of [`split_heads`].
+fn join_heads(x: Tensor<4>) -> Tensor<3> {
+    let [batch, heads, time, d_head] = x.dims();
+    x.swap_dims(1, 2).reshape([batch, time, heads * d_head])
 }
 
 impl Attention for Mechanism {
@@ -147,6 +228,8 @@ impl Attention for Mechanism {
             Self::Softmax(attention) => attention.forward(x, blocked),
             Self::Easy(attention) => attention.forward(x, blocked),
             Self::Larnn(cells) => cells.forward(x, blocked),
+            Self::Linear(attention) => attention.forward(x, blocked),
+            Self::PrimalDual(attention) => attention.forward(x, blocked),
         }
     }
 }

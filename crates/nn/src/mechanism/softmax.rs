@@ -20,7 +20,7 @@ use regard_kernels::pointwise::Activation;
 use regard_kernels::softmax::attention;
 use serde::{Deserialize, Serialize};
 
-use super::{Attention, Recurrent};
+use super::{Attention, HeadMaps, Recurrent, join_heads, split_heads};
 use crate::error::{InvalidConfig, divides};
 use crate::parameter::{Affine, AffineConfig, BiasInit, WeightInit};
 
@@ -38,11 +38,11 @@ pub struct SoftmaxConfig {
 /// Multi-head scaled dot-product attention; build with [`SoftmaxConfig::init`].
 #[derive(Module, Debug)]
 pub struct SoftmaxAttention {
-    pub(super) query: Affine,
-    pub(super) key: Affine,
-    pub(super) value: Affine,
-    pub(super) output: Affine,
-    pub(super) n_heads: usize,
+    query: Affine,
+    key: Affine,
+    value: Affine,
+    output: Affine,
+    n_heads: usize,
     causal: bool,
 }
 
@@ -87,7 +87,8 @@ impl SoftmaxConfig {
     }
 }
 
-fn projection(d_model: usize) -> AffineConfig {
+/// A map of rows, as the four of multi-head attention are.
+pub(super) fn projection(d_model: usize) -> AffineConfig {
     AffineConfig { d_in: d_model, d_out: d_model, weight: WeightInit::Xavier, bias: BiasInit::Zero }
 }
 
@@ -129,28 +130,6 @@ impl SoftmaxAttention {
         softmax(scores, 3)
     }
 
-    /// What every head returns, before `W_O`.
-    ///
-    /// # Shapes
-    /// - `x`: `[batch, time, d_model]`; `blocked`: `[batch, time]`
-    /// - returns: `[batch, heads, time, d_head]`
-    ///
-    /// # Panics
-    /// If the shapes disagree with each other or with the parameters.
-    #[must_use]
-    pub fn head_outputs(&self, x: Tensor<3>, blocked: Option<Tensor<2, Bool>>) -> Tensor<4> {
-        let [batch, time, _] = x.dims();
-        let log_weight = blocked.map(|blocked| {
-            assert_shape!(blocked, [batch, time]);
-            padding_log_weight(blocked, self.n_heads).cast(x.dtype())
-        });
-        let q = self.heads(&self.query, x.clone());
-        let k = self.heads(&self.key, x.clone());
-        let v = self.heads(&self.value, x);
-        let [_, _, _, d_head] = q.dims();
-        attention(q, k, v, log_weight, scale(d_head), self.causal)
-    }
-
     /// The attention over one sequence as steps of a plan.
     pub(super) fn plan(&self, plan: &mut PlanBuilder, x: Slot) -> Slot {
         let [d_model, _] = self.query.weight.dims();
@@ -161,26 +140,46 @@ impl SoftmaxAttention {
         self.output.plan(plan, o, Activation::Identity)
     }
 
-    /// `[batch, time, d_model]` to `[batch, heads, time, d_head]`, as a view.
-    fn heads(&self, layer: &Affine, x: Tensor<3>) -> Tensor<4> {
-        let [batch, time, d_model] = x.dims();
-        layer
-            .forward(x, Activation::Identity)
-            .reshape([batch, time, self.n_heads, d_model / self.n_heads])
-            .swap_dims(1, 2)
+    /// What every head makes of a sequence, before `W_O`.
+    ///
+    /// # Shapes
+    /// - `x`: `[batch, time, d_model]`; `blocked`: `[batch, time]`
+    /// - returns: `[batch, heads, time, d_head]`
+    ///
+    /// # Panics
+    /// If the shapes disagree.
+    #[must_use]
+    pub fn head_outputs(&self, x: Tensor<3>, blocked: Option<Tensor<2, Bool>>) -> Tensor<4> {
+        let [batch, time, _] = x.dims();
+        let log_weight = blocked.map(|blocked| {
+            assert_shape!(blocked, [batch, time]);
+            padding_log_weight(blocked, self.n_heads).cast(x.dtype())
+        });
+        let [q, k, v] =
+            [&self.query, &self.key, &self.value].map(|layer| self.heads(layer, x.clone()));
+        let [_, _, _, d_head] = q.dims();
+        attention(q, k, v, log_weight, scale(d_head), self.causal)
     }
 
-    /// Joins the heads and maps them through `W_O`.
-    fn joined(&self, o: Tensor<4>) -> Tensor<3> {
-        let [batch, heads, time_q, d_head] = o.dims();
-        let o = o.swap_dims(1, 2).reshape([batch, time_q, heads * d_head]);
-        self.output.forward(o, Activation::Identity)
+    pub(super) fn head_maps(&self) -> HeadMaps {
+        let columns = |map| HeadMaps::columns(map, self.n_heads);
+        HeadMaps {
+            query: columns(&self.query),
+            key: columns(&self.key),
+            value: columns(&self.value),
+            output: HeadMaps::rows(&self.output, self.n_heads),
+        }
+    }
+
+    fn heads(&self, layer: &Affine, x: Tensor<3>) -> Tensor<4> {
+        split_heads(layer.forward(x, Activation::Identity), self.n_heads)
     }
 }
 
 impl Attention for SoftmaxAttention {
     fn forward(&self, x: Tensor<3>, blocked: Option<Tensor<2, Bool>>) -> Tensor<3> {
-        self.joined(self.head_outputs(x, blocked))
+        let o = join_heads(self.head_outputs(x, blocked));
+        self.output.forward(o, Activation::Identity)
     }
 }
 
@@ -201,7 +200,7 @@ impl Recurrent for SoftmaxAttention {
         }
         let [_, _, _, d_head] = q.dims();
         let o = attention(q, k.clone(), v.clone(), None, scale(d_head), true);
-        let row = self.joined(o);
+        let row = self.output.forward(join_heads(o), Activation::Identity);
         (row, SoftmaxState { k, v })
     }
 }

@@ -25,6 +25,11 @@ impl Case {
         double(config.init(self.d_model, &Device::default()).unwrap())
     }
 
+    fn linear(self, causal: bool) -> LinearAttention {
+        let config = LinearConfig { n_heads: self.n_heads, causal };
+        double(config.init(self.d_model, &Device::default()).unwrap())
+    }
+
     fn easy(self, form: EasyForm) -> EasyAttention {
         let config = EasyConfig { form, init: AlphaInit::PerHead, ..EasyConfig::new(self.n_heads) };
         double(config.init(self.d_model, self.time, &Device::default()).unwrap())
@@ -96,22 +101,31 @@ proptest! {
     fn causal_attention_leaves_earlier_rows_unchanged(case in cases(), cut in 1..8_usize) {
         prop_assume!(cut < case.time);
         assert_rows_before_are_blind_to_rows_from(&case.softmax(true), case.input(1), cut);
+        assert_rows_before_are_blind_to_rows_from(&case.linear(true), case.input(1), cut);
     }
 
     #[test]
     fn steps_equal_the_whole_sequence(case in cases()) {
         let (softmax, x) = (case.softmax(true), case.input(1));
-        assert_close(&streaming(&softmax, x.clone()), &softmax.forward(x, None), 1e-12);
+        assert_close(&streaming(&softmax, x.clone()), &softmax.forward(x.clone(), None), 1e-12);
+        let linear = case.linear(true);
+        assert_close(&streaming(&linear, x.clone()), &linear.forward(x, None), 1e-12);
     }
 
     #[test]
-    fn blocked_rows_are_as_if_absent_for_softmax(case in cases(), padding in 1..4_usize) {
-        let (softmax, x) = (case.softmax(false), case.input(1));
+    fn blocked_rows_are_as_if_absent_for_softmax_and_linear(
+        case in cases(), padding in 1..4_usize,
+    ) {
+        let x = case.input(1);
         let junk = normal([case.batch, padding, case.d_model], 5) * 1e3;
         let padded = Tensor::cat(vec![x.clone(), junk], 1);
         let blocked = blocked_from(case.time, &padded);
-        let seen = softmax.forward(padded, Some(blocked)).narrow(1, 0, case.time);
-        assert_close(&seen, &softmax.forward(x, None), 1e-12);
+        let attend = |attention: &dyn Attention| {
+            let seen = attention.forward(padded.clone(), Some(blocked.clone()));
+            assert_close(&seen.narrow(1, 0, case.time), &attention.forward(x.clone(), None), 1e-12);
+        };
+        attend(&case.softmax(false));
+        attend(&case.linear(false));
     }
 
     #[test]
@@ -132,7 +146,7 @@ proptest! {
 
     #[test]
     fn formulas_count_the_parameters_of_the_modules(case in cases()) {
-        for config in ["softmax", "easy"].map(|kind| parse(kind, case.n_heads)) {
+        for config in ["softmax", "easy", "linear", "primal-dual"].map(|kind| parse(kind, case.n_heads)) {
             let module = config.init(case.d_model, case.time, &Device::default()).unwrap();
             prop_assert_eq!(module.num_params(), config.n_parameters(case.d_model, case.time));
         }
@@ -171,7 +185,7 @@ fn unknown_keys_and_kinds_are_refused_by_name() {
 
 #[test]
 fn heads_must_divide_the_width_in_every_mechanism() {
-    for kind in ["softmax", "easy"] {
+    for kind in ["softmax", "easy", "linear", "primal-dual"] {
         let error = parse(kind, 4).init(6, 5, &Device::default()).unwrap_err();
         assert_eq!(error.to_string(), "d_model = 6 is not a multiple of n_heads = 4");
     }
@@ -220,6 +234,19 @@ fn the_traits_fit_a_mechanism_from_elsewhere() {
     let x = normal([2, 5, 3], 1);
     assert_close(&streaming(&RunningMean, x.clone()), &RunningMean.forward(x.clone(), None), 1e-13);
     assert_rows_before_are_blind_to_rows_from(&RunningMean, x, 3);
+}
+
+#[test]
+fn the_weights_of_linear_attention_are_those_it_attends_with() {
+    for causal in [false, true] {
+        let case = Case { batch: 2, time: 5, n_heads: 3, d_model: 6, seed: 1 };
+        let (linear, x) = (case.linear(causal), case.input(1));
+        let weights = linear.weights(x.clone());
+        let ones = weights.clone().sum_dim(3);
+        assert_close(&ones, &ones.ones_like(), 1e-13);
+        let v = split_heads(linear.values(x.clone()), 3);
+        assert_close(&weights.matmul(v), &linear.head_outputs(x, None), 1e-13);
+    }
 }
 
 #[test]

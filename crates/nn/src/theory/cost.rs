@@ -88,7 +88,7 @@ mod tests {
         AttentionCost::new(time, d_model, &vec![1; heads], AfterProjection)
     }
 
-    /// Dossier §7, by hand from its formulas: time, width, rates, and the three ratios.
+    /// By hand from the formulas above: time, width, rates, and the three ratios.
     #[test]
     fn ratios_to_softmax_attention_are_those_of_the_table() {
         let table: [(usize, usize, &[usize], [f64; 3]); 5] = [

@@ -127,7 +127,7 @@ fn a_padded_sequence_is_attended_as_the_sequence_alone() {
     }
 }
 
-/// Dossier 14: softmax, normalised vectors, linear, pooled pairs; then kernels of users.
+/// Softmax, normalised vectors, linear, pooled pairs; then kernels of users.
 #[test]
 fn every_head_is_the_solution_of_its_regression() {
     let all = TrainingSet::all;

@@ -196,6 +196,16 @@ fn check_attention(folder: &RunFolder, model: &Model) -> Result<(), TrainError> 
                  attention",
             ))
         }
+        Model::Forecaster(model)
+            if model
+                .mechanisms()
+                .any(|m| matches!(m, Mechanism::Linear(_) | Mechanism::PrimalDual(_))) =>
+        {
+            Err(folder.error(
+                "only score matrices of easy and softmax attention are inspected; give a run of one \
+                 of them",
+            ))
+        }
         Model::Forecaster(_) | Model::Lifted(_) => Ok(()),
     }
 }
@@ -254,13 +264,16 @@ fn heads(
             [(both.0, &seen[0]), (both.1, &seen[1])].map(|(mechanism, seen)| match mechanism {
                 Mechanism::Easy(easy) => easy_samples(easy),
                 Mechanism::Softmax(softmax) => softmax_samples(softmax, &seen[layer]),
-                Mechanism::Larnn(_) => Vec::new(),
+                Mechanism::Larnn(_) | Mechanism::Linear(_) | Mechanism::PrimalDual(_) => Vec::new(),
             });
         let [trained_samples, fresh_samples] = samples;
         let mut weights = redundancy::weights(both.0, both.1)?.into_iter();
         let gains = match both.0 {
             Mechanism::Easy(easy) => gain_bounds(easy).into_iter().map(Some).collect(),
-            Mechanism::Softmax(_) | Mechanism::Larnn(_) => vec![None; trained_samples.len()],
+            Mechanism::Softmax(_)
+            | Mechanism::Larnn(_)
+            | Mechanism::Linear(_)
+            | Mechanism::PrimalDual(_) => vec![None; trained_samples.len()],
         };
         for (head, ((trained, fresh), gain_bound)) in
             trained_samples.into_iter().zip(fresh_samples).zip(gains).enumerate()

@@ -9,7 +9,7 @@
 //! `regard_nn::theory::redundancy`.
 
 use burn::tensor::{Bool, Tensor};
-use regard_nn::mechanism::{HeadWeights, Mechanism};
+use regard_nn::mechanism::{HeadMaps, Mechanism};
 use regard_nn::theory::redundancy::HeadDistance;
 use serde::Serialize;
 
@@ -71,10 +71,10 @@ impl Redundancy {
 /// The products of weights of every head; empty of a mechanism that has none, `None` if a number is not
 /// finite.
 pub(super) fn weights(trained: &Mechanism, fresh: &Mechanism) -> Option<Vec<Vec<Inspected>>> {
-    let (Some(trained), Some(fresh)) = (trained.head_weights(), fresh.head_weights()) else {
+    let (Some(trained), Some(fresh)) = (trained.head_maps(), fresh.head_maps()) else {
         return Some(Vec::new());
     };
-    let stats = |weights: &HeadWeights| {
+    let stats = |weights: &HeadMaps| {
         let [compare, transfer] = [weights.comparison(), weights.transfer()].map(products);
         Some(compare?.into_iter().zip(transfer?).collect::<Vec<_>>())
     };

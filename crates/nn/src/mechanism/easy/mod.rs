@@ -201,6 +201,11 @@ impl EasyAttention {
         self.value.val()
     }
 
+    /// Number of heads.
+    pub(super) fn n_heads(&self) -> usize {
+        self.weights().heads()
+    }
+
     /// The side from which `W_V` multiplies.
     #[must_use]
     pub fn form(&self) -> EasyForm {

@@ -127,7 +127,7 @@ fn parameters_follow_their_formulas() {
 }
 
 #[test]
-fn the_lstm_of_the_dossier_has_its_parameters() {
+fn the_lstm_compared_with_has_its_parameters() {
     // (9 + 1)·32 + 2·4·32·(32 + 32 + 2) + (32 + 1)·6
     let config = ClassifierConfig::Lstm(LstmClassifierConfig {
         stem: Vec::new(),

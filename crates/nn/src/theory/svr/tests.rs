@@ -9,7 +9,7 @@ use regard_kernels::testing::{golden, normal, to_f64};
 use super::*;
 use crate::theory::Kernel;
 
-/// Dossier 13.3: duals relative to their largest, results, and the gap relative to the objective.
+/// Bounds: duals relative to their largest, results, and the gap relative to the objective.
 const DUALS: f64 = 1e-9;
 const RESULTS: f64 = 1e-10;
 const GAP: f64 = 1e-10;

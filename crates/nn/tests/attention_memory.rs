@@ -1,0 +1,76 @@
+//! Memory of attention weights, measured by an allocator that counts.
+//!
+//! One test, so that nothing else allocates meanwhile.
+#![expect(unsafe_code, reason = "an allocator that counts what it passes on")]
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use burn::tensor::{Device, Distribution, Tensor};
+use regard_nn::mechanism::{MechanismConfig, PrimalDualConfig, ScaledHeadsConfig};
+
+struct Counting;
+
+static NOW: AtomicUsize = AtomicUsize::new(0);
+static PEAK: AtomicUsize = AtomicUsize::new(0);
+
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        let now = NOW.fetch_add(layout.size(), Ordering::SeqCst) + layout.size();
+        PEAK.fetch_max(now, Ordering::SeqCst);
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
+        NOW.fetch_sub(layout.size(), Ordering::SeqCst);
+        unsafe { System.dealloc(at, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// The result of `f`, the bytes that it keeps, and the most bytes in use meanwhile.
+fn measured<T>(f: impl FnOnce() -> T) -> (T, usize, usize) {
+    let before = NOW.load(Ordering::SeqCst);
+    PEAK.store(before, Ordering::SeqCst);
+    let result = f();
+    let bytes = |counter: &AtomicUsize| counter.load(Ordering::SeqCst) - before;
+    (result, bytes(&NOW), bytes(&PEAK))
+}
+
+const TIME: usize = 1024;
+const WIDTH: usize = 32;
+
+fn bytes(numbers: u64) -> f64 {
+    numbers as f64 * size_of::<f32>() as f64
+}
+
+#[test]
+fn stored_weights_take_what_is_counted_and_the_fused_form_stores_none() {
+    let device = Device::default();
+    let softmax = PrimalDualConfig::new(8);
+    let scaled =
+        PrimalDualConfig { scaled_heads: Some(ScaledHeadsConfig::default()), ..softmax.clone() };
+    let mut peaks = Vec::new();
+    for config in [&softmax, &scaled] {
+        let attention =
+            MechanismConfig::PrimalDual(config.clone()).init(WIDTH, TIME, &device).expect("valid");
+        let x: Tensor<3> = Tensor::random([1, TIME, WIDTH], Distribution::Default, &device);
+        let counted = bytes(config.stored_weights(TIME));
+        // Threads and tables are made by the first call.
+        drop((attention.head_weights(x.clone()), attention.head_outputs(x.clone(), None)));
+        let (weights, kept, peak) = measured(|| attention.head_weights(x.clone()));
+        assert!(weights.is_some());
+        assert!((kept as f64 / counted - 1.0).abs() < 0.1, "{kept} bytes, counted {counted}");
+        peaks.push(peak as f64);
+        drop(weights);
+        let (_, _, fused) = measured(|| attention.head_outputs(x.clone(), None));
+        assert!((fused as f64) < 0.25 * counted, "{fused} bytes beside {counted} of weights");
+    }
+    // The composed form works run by run: its peak is all weights kept and the copies of one run,
+    // which is not the ratio of the weights alone.
+    let analytic = scaled.stored_weights(TIME) as f64 / softmax.stored_weights(TIME) as f64;
+    assert!((analytic - 0.46875).abs() < 1e-12, "{analytic}"); // (1 + 1/2 + 1/4 + 1/8)/4
+    assert!(peaks[1] < peaks[0], "{peaks:?}");
+}
