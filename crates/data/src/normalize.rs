@@ -5,8 +5,8 @@
 //! increment_std = std of norm[t + 1] - norm[t], within each series
 //! ```
 //!
-//! Deviations are those of a population, `√(Σ (x - mean)² / n)`, per channel, over all steps of all
-//! series; [`Normalization::fit_sample`] has `n - 1`.
+//! Deviations are per channel, over all steps of all series: those of a population,
+//! `√(Σ (x - mean)² / n)`, or of a sample, with `n - 1`.
 
 use serde::{Deserialize, Serialize};
 
@@ -32,38 +32,37 @@ pub struct Normalization {
 }
 
 impl Normalization {
-    /// Measures a set, which is to be the training part alone.
+    /// Measures a set, which is to be the training part alone, with deviations of a population.
     ///
     /// # Panics
     /// If the set has no time step.
     #[must_use]
     pub fn fit(set: &SeriesSet) -> Self {
-        Self::with_deviation(set, 1.0)
+        Self::measure(set, 0.0)
     }
 
-    /// Measures a set as [`Normalization::fit`] does, with the deviation of a sample,
-    /// `√(Σ (x - mean)² / (n - 1))`, as published scores of the UEA problems have it.
+    /// As [`fit`](Self::fit), with deviations of a sample, as published classifiers of series have them.
     ///
     /// # Panics
     /// If the set has no time step.
     #[must_use]
     pub fn fit_sample(set: &SeriesSet) -> Self {
-        let n = set.n_steps() as f64;
-        Self::with_deviation(set, (n / (n - 1.0).max(1.0)).sqrt())
+        Self::measure(set, 1.0)
     }
 
-    /// The statistics, the deviations of a population times `factor`.
-    fn with_deviation(set: &SeriesSet, factor: f64) -> Self {
+    /// `n` less `lost` divides the sum of squares.
+    fn measure(set: &SeriesSet, lost: f64) -> Self {
         assert!(set.n_steps() > 0, "statistics need at least one time step");
-        let channels: Vec<_> = (0..set.channels()).map(|c| Moments::measure(set, c)).collect();
+        let channels: Vec<_> =
+            (0..set.channels()).map(|c| Moments::measure(set, c, lost)).collect();
         let largest = channels.iter().fold(0.0, |largest: f64, channel| largest.max(channel.std));
         let mut fitted = Self { mean: vec![], std: vec![], increment_std: vec![] };
         for Moments { mean, std, increment_std, rounding } in channels {
             let is_constant = std <= rounding.max(NEGLIGIBLE * largest);
             let (std, increment_std) = match (is_constant, increment_std <= rounding) {
                 (true, _) => (1.0, 1.0),
-                (false, true) => (std * factor, 1.0),
-                (false, false) => (std * factor, increment_std / (std * factor)),
+                (false, true) => (std, 1.0),
+                (false, false) => (std, increment_std / std),
             };
             fitted.mean.push(mean);
             fitted.std.push(std);
@@ -114,7 +113,7 @@ struct Moments {
 }
 
 impl Moments {
-    fn measure(set: &SeriesSet, channel: usize) -> Self {
+    fn measure(set: &SeriesSet, channel: usize, lost: f64) -> Self {
         let mut values = Vec::with_capacity(set.n_steps());
         let mut increments = Vec::with_capacity(set.n_steps());
         for series in &set.series {
@@ -122,19 +121,19 @@ impl Moments {
             increments.extend(column.clone().zip(column.clone().skip(1)).map(|(x, next)| next - x));
             values.extend(column);
         }
-        let (mean, std) = mean_and_std(&values);
-        let (_, increment_std) = mean_and_std(&increments);
+        let (mean, std) = mean_and_std(&values, lost);
+        let (_, increment_std) = mean_and_std(&increments, lost);
         let largest = values.iter().fold(0.0_f64, |largest, x| largest.max(x.abs()));
         Self { mean, std, increment_std, rounding: 8.0 * f64::EPSILON * largest }
     }
 }
 
-fn mean_and_std(values: &[f64]) -> (f64, f64) {
+fn mean_and_std(values: &[f64], lost: f64) -> (f64, f64) {
     let Some(&shift) = values.first() else { return (0.0, 0.0) };
     let n = values.len() as f64;
     // Shifted by one of them, the mean of equal values is exact.
     let mean = shift + values.iter().map(|x| x - shift).sum::<f64>() / n;
-    let variance = values.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / n;
+    let variance = values.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / (n - lost).max(1.0);
     (mean, variance.sqrt())
 }
 
@@ -160,6 +159,16 @@ mod tests {
         assert_eq!(fitted.std, [5.0_f64.sqrt(), 3.0_f64.sqrt()]);
         assert_eq!(fitted.increment_std[..1], [1.0]); // equal steps
         assert!((fitted.increment_std[1] - 2.0 / 3.0_f64.sqrt()).abs() < 1e-15);
+    }
+
+    #[test]
+    fn deviations_of_a_sample_have_one_degree_of_freedom_less() {
+        // As above: sums of squares 20 and 12 of four values.
+        let fitted =
+            Normalization::fit_sample(&set(2, &[&[1.0, 0.0, 3.0, 4.0], &[5.0, 0.0, 7.0, 0.0]]));
+        assert_eq!(fitted.mean, [4.0, 1.0]);
+        assert_eq!(fitted.std, [(20.0_f64 / 3.0).sqrt(), 2.0]);
+        assert_eq!(Normalization::fit_sample(&set(1, &[&[3.0]])).std, [1.0]);
     }
 
     #[test]

@@ -64,7 +64,7 @@ fn problems_have_the_published_counts() {
     assert_eq!((train.len(), test.as_ref().unwrap().len(), train.set.channels()), (50, 50, 1));
     let (shortest, longest) = span(&train);
     assert!(shortest.min(span(test.as_ref().unwrap()).0) == 29 && longest == 361, "{longest}");
-    assert_eq!(train.classes[..3], ["1.0", "10.0", "2.0"]);
+    assert_eq!(train.classes[..3], ["1", "10", "2"]);
 }
 
 #[test]

@@ -184,7 +184,7 @@ fn a_folder_of_other_things() {
         error,
         format!(
             "{} holds no labelled data, expected train.npz (or .csv, .tsv, .parquet, .ts, \
-             .arff) and test.npz, NAME_TRAIN.ts and NAME_TEST.ts, or the folder \"UCI HAR \
+             .arff) and test.npz, NAME_TRAIN.ts and NAME_TEST.ts, images, or the folder \"UCI HAR \
              Dataset\"; give the folder that holds them, or one file",
             folder.path().display()
         )
@@ -338,8 +338,13 @@ fn tables_whose_rows_make_no_windows() {
 }
 
 fn split_error(by: HoldOut, change: impl FnOnce(&mut LabelledData)) -> String {
-    let mut data =
-        LabelledData { train: windows(), test: None, description: String::new(), may_cut: false };
+    let mut data = LabelledData {
+        train: windows(),
+        test: None,
+        description: String::new(),
+        grid: None,
+        may_cut: false,
+    };
     change(&mut data);
     by.split(data).expect_err("no such split").to_string()
 }

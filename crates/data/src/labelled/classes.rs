@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use super::part::Part;
-use super::{LabelledData, LabelledError, LabelledOptions, LabelledSet};
+use super::{LabelledData, LabelledError, LabelledOptions, LabelledSet, image};
 use crate::DataError;
 
 /// Gives each series the index of its class; test and training part have the same classes.
@@ -14,6 +14,7 @@ pub(super) fn assign(
 ) -> Result<LabelledData, DataError> {
     if let Some(test) = &test {
         test.set.check_columns(&train.set.columns)?;
+        image::check_grids(&train, test)?;
     }
     let classes = Classes::of(&train, options)?;
     let test_count =
@@ -27,6 +28,7 @@ pub(super) fn assign(
         classes.names.len()
     );
 
+    let grid = train.grid;
     let train = classes.label(train, None)?;
     let counts = train.class_counts();
     let mut present = (0..counts.len()).filter(|&class| counts[class] > 0);
@@ -34,7 +36,7 @@ pub(super) fn assign(
         return Err(LabelledError::OneClass { class: train.classes[only].clone() }.into());
     }
     let test = test.map(|test| classes.label(test, Some(&counts))).transpose()?;
-    Ok(LabelledData { train, test, description, may_cut: false })
+    Ok(LabelledData { train, test, grid, description, may_cut: false })
 }
 
 /// `128`, or `7 to 29` where the series differ.

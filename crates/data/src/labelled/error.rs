@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
-use super::ArchiveError;
+use super::{ArchiveError, ImageError};
 use crate::Cell;
 use crate::place::listing;
 
@@ -15,7 +15,7 @@ pub enum LabelledError {
     /// A folder in which no known arrangement of files is found.
     #[error(
         "{folder} holds no labelled data, expected train.npz (or .csv, .tsv, .parquet, .ts, .arff) \
-         and test.npz, NAME_TRAIN.ts and NAME_TEST.ts, or the folder \"UCI HAR Dataset\"; give \
+         and test.npz, NAME_TRAIN.ts and NAME_TEST.ts, images, or the folder \"UCI HAR Dataset\"; give \
          the folder that holds them, or one file"
     )]
     UnknownLayout {
@@ -35,6 +35,9 @@ pub enum LabelledError {
     /// A fault in a file of the archives.
     #[error(transparent)]
     Archive(#[from] ArchiveError),
+    /// A fault in a file of images.
+    #[error(transparent)]
+    Image(#[from] ImageError),
     /// A file that belongs to the others.
     #[error("{file} does not exist, expected {holds}; {remedy}")]
     MissingFile {
@@ -252,6 +255,17 @@ pub enum LabelledError {
         found: usize,
         /// `groups` or `series`.
         what: &'static str,
+        /// Parts with a share above zero.
+        parts: usize,
+    },
+    /// Fewer series than parts.
+    #[error(
+        "found {found} series, expected at least {parts} of them, one for each part; give more \
+         examples, or lower the number of parts"
+    )]
+    TooFewSeries {
+        /// Number of series.
+        found: usize,
         /// Parts with a share above zero.
         parts: usize,
     },

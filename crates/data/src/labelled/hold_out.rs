@@ -34,6 +34,14 @@ pub enum HoldOut {
         #[serde(default)]
         seed: u64,
     },
+    /// The first series train, the next validate, the last test, whatever classes they have.
+    Order {
+        /// Share of the series that validate; 0 for none.
+        validation: f64,
+        /// Share of the series that test.
+        #[serde(default)]
+        test: f64,
+    },
     /// Each class is divided in the same shares, whatever the groups.
     Stratified {
         /// Share of the series of each class that validate; 0 for none.
@@ -56,26 +64,33 @@ pub struct LabelledSplit {
     pub validation: LabelledSet,
     /// To score, once.
     pub test: LabelledSet,
+    /// Height and width, where the series are images: a step is a pixel, row by row.
+    pub grid: Option<[usize; 2]>,
 }
 
 impl HoldOut {
-    /// Divides the training part; every part with a share above zero has a series of every class.
+    /// Divides the training part; but for [`HoldOut::Order`], every part with a share above zero has
+    /// a series of every class.
     ///
     /// # Errors
     /// [`DataError::InvalidParameter`] for shares that are none; a [`LabelledError`] if there are
     /// no groups, one is in the training and in the test part, or a part would lack a class.
     pub fn split(&self, data: LabelledData) -> Result<LabelledSplit, DataError> {
-        let LabelledData { train, test: own_test, .. } = data;
-        let (Self::Group { validation, test, seed } | Self::Stratified { validation, test, seed }) =
-            *self;
+        let LabelledData { train, test: own_test, grid, .. } = data;
+        let (validation, test, seed) = match *self {
+            Self::Group { validation, test, seed }
+            | Self::Stratified { validation, test, seed } => (validation, test, seed),
+            Self::Order { validation, test } => (validation, test, 0),
+        };
         let shares = shares(validation, if own_test.is_some() { 0.0 } else { test })?;
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let part = match self {
             Self::Group { .. } => by_group(&train, own_test.as_ref(), shares, &mut rng),
             Self::Stratified { .. } => by_class(&train, shares, &mut rng),
+            Self::Order { .. } => by_order(&train, shares),
         }?;
         let [train, validation, test] = train.into_parts(&part);
-        Ok(LabelledSplit { train, validation, test: own_test.unwrap_or(test) })
+        Ok(LabelledSplit { train, validation, test: own_test.unwrap_or(test), grid })
     }
 }
 
@@ -229,6 +244,15 @@ impl GroupTable {
     }
 }
 
+/// The part of each series, by its place.
+fn by_order(set: &LabelledSet, shares: [f64; 3]) -> Result<Vec<usize>, DataError> {
+    let parts = divide(set.len(), shares, 1).ok_or_else(|| LabelledError::TooFewSeries {
+        found: set.len(),
+        parts: shares.iter().filter(|&&share| share > 0.0).count(),
+    })?;
+    Ok((0..3).flat_map(|part| std::iter::repeat_n(part, parts[part])).collect())
+}
+
 /// The part of each series, each class divided in the same shares.
 fn by_class(
     set: &LabelledSet,
@@ -275,7 +299,13 @@ mod tests {
             classes: (0..n_classes).map(|class| class.to_string()).collect(),
             groups: Some(groups.iter().map(usize::to_string).collect()),
         };
-        LabelledData { train: set, test: None, description: String::new(), may_cut: false }
+        LabelledData {
+            train: set,
+            test: None,
+            grid: None,
+            description: String::new(),
+            may_cut: false,
+        }
     }
 
     /// Twenty-one groups of about 350 series and six classes, as in UCI HAR.
@@ -296,7 +326,7 @@ mod tests {
     #[test]
     fn groups_stay_whole_and_shares_are_near() {
         let by = HoldOut::Group { validation: 0.2, test: 0.25, seed: 3 };
-        let LabelledSplit { train, validation, test } = by.split(people()).unwrap();
+        let LabelledSplit { train, validation, test, .. } = by.split(people()).unwrap();
         let total = people().train.len() as f64;
         // Within half of the largest group: 421 of 7371 series.
         for (part, share) in [(&validation, 0.2), (&test, 0.25)] {
@@ -341,6 +371,25 @@ mod tests {
     }
 
     #[test]
+    fn parts_by_order_are_as_they_stand() {
+        let labels: Vec<usize> = (0..50).map(|i| i / 25).collect();
+        let by = HoldOut::Order { validation: 0.1, test: 0.2 };
+        let images = LabelledData { grid: Some([1, 1]), ..data(&labels, &[0; 50]) };
+        let LabelledSplit { train, validation, test, grid } = by.split(images).unwrap();
+        let first = |set: &LabelledSet| set.set.series[0].values[0];
+        assert_eq!([train.len(), validation.len(), test.len()], [35, 5, 10]);
+        assert_eq!([first(&train), first(&validation), first(&test)], [0.0, 35.0, 40.0]);
+        assert_eq!((test.labels, grid), (vec![1; 10], Some([1, 1])));
+        let text = r#"{"by":"order","validation":0.1,"test":0.2}"#;
+        assert_eq!(serde_json::from_str::<HoldOut>(text).unwrap(), by);
+        assert_eq!(
+            by.split(data(&[0, 1], &[0, 0])).unwrap_err().to_string(),
+            "found 2 series, expected at least 3 of them, one for each part; give more examples, or \
+             lower the number of parts"
+        );
+    }
+
+    #[test]
     fn a_part_without_a_share_is_empty() {
         let by = HoldOut::Group { validation: 0.0, test: 0.0, seed: 0 };
         let split = by.split(data(&[0, 1], &[4, 4])).unwrap();
@@ -375,7 +424,7 @@ mod tests {
             } else {
                 HoldOut::Stratified { validation, test, seed }
             };
-            let Ok(LabelledSplit { train, validation, test }) = by.split(data(&labels, &groups))
+            let Ok(LabelledSplit { train, validation, test, .. }) = by.split(data(&labels, &groups))
             else {
                 return Ok(());
             };

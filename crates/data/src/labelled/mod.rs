@@ -9,6 +9,7 @@
 //! - a text file of the UEA and UCR archives (`.ts`, `.arff`, plain or `.gz`), a problem's folder
 //!   with `NAME_TRAIN.ts` and `NAME_TEST.ts`, or the folder of many problems;
 //! - a folder with a file `train` and a file `test` of one of these kinds;
+//! - a folder of images: IDX files as of MNIST, or PNG files in a folder per class;
 //! - the folder of text files in which UCI HAR is given out, or the folder that holds it.
 //!
 //! [`HoldOut`] takes validation and test parts out of the training part: whole groups, so that no
@@ -18,6 +19,7 @@ mod archive;
 mod classes;
 mod error;
 mod hold_out;
+mod image;
 mod npz;
 mod part;
 mod read;
@@ -28,5 +30,6 @@ mod uci_har;
 pub use archive::{ArchiveError, ArchiveProblem};
 pub use error::LabelledError;
 pub use hold_out::{HoldOut, LabelledSplit};
+pub use image::{ImageError, PngFault};
 pub use read::{ClassOrder, LabelledOptions, read, read_from, read_series};
 pub use set::{LabelledData, LabelledSet};

@@ -52,6 +52,7 @@ pub(super) fn read(path: &Path, options: &LabelledOptions) -> Result<Part, DataE
         labels: label_texts,
         classes: Vec::new(),
         groups,
+        grid: None,
     })
 }
 

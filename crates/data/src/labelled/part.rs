@@ -19,6 +19,8 @@ pub(super) struct Part {
     /// The classes that the source declares, if it does.
     pub(super) classes: Vec<String>,
     pub(super) groups: Option<Vec<String>>,
+    /// Height and width, where the series are images.
+    pub(super) grid: Option<[usize; 2]>,
 }
 
 /// Where the labels stand: the name of a file or array, and the row of each label in it.

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::archive::{self, ArchiveFormat};
 use super::classes::assign;
 use super::part::Part;
-use super::{LabelledData, LabelledError, npz, table, uci_har};
+use super::{LabelledData, LabelledError, image, npz, table, uci_har};
 use crate::file::{Format, Missing};
 use crate::{DataError, SeriesSet};
 
@@ -70,6 +70,9 @@ pub fn read(path: &Path, options: &LabelledOptions) -> Result<LabelledData, Data
     let [train, test] = ["train", "test"].map(|name| part_file(path, name));
     if let Some(train) = train {
         return assemble(&train, test.as_deref(), options);
+    }
+    if let Some(image::Parts { train, test }) = image::read_folder(path, options)? {
+        return assign(train, test, options);
     }
     match archive::find(path, options.problem.as_deref())? {
         Some(files) => assemble(&files.train, files.test.as_deref(), options),
@@ -133,6 +136,9 @@ fn cutting(mut data: LabelledData) -> LabelledData {
 fn read_file(path: &Path, options: &LabelledOptions) -> Result<Part, DataError> {
     if let Some(format) = ArchiveFormat::of(path) {
         return format.read(path, options);
+    }
+    if image::is_idx(path) {
+        return image::read_idx(path, options);
     }
     match Format::of(path)? {
         Format::Npz => npz::read(path, options),

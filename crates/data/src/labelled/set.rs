@@ -26,6 +26,8 @@ pub struct LabelledData {
     pub train: LabelledSet,
     /// To score, once.
     pub test: Option<LabelledSet>,
+    /// Height and width, where the series are images: a step is a pixel, row by row.
+    pub grid: Option<[usize; 2]>,
     /// What was read, in one line for people.
     pub description: String,
     /// Whether series longer than a model reads are cut, as is usual for the UEA and UCR problems;

@@ -92,6 +92,7 @@ impl Windows<'_> {
             places,
             classes: Vec::new(),
             groups: constants.next(),
+            grid: None,
         })
     }
 

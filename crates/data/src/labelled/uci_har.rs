@@ -76,6 +76,7 @@ pub(super) fn read(
         labels,
         classes: activities.names,
         groups: Some(subjects),
+        grid: None,
     })
 }
 

@@ -69,7 +69,7 @@ impl Classification {
         };
         let data = labelled::read(path, &config.data.options)?;
         let description = data.description.clone();
-        let LabelledSplit { train, validation, test } = config.split.split(data)?;
+        let LabelledSplit { train, validation, test, .. } = config.split.split(data)?;
         let channels = train.set.channels();
         config.augment.check(channels)?;
         let fitted = Normalization::fit(&train.set);

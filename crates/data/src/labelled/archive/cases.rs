@@ -192,6 +192,7 @@ impl<'a> Cases<'a> {
             places: Places { within: self.file.display().to_string(), positions: self.positions },
             classes,
             groups: None,
+            grid: None,
         }
     }
 }
