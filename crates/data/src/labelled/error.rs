@@ -15,8 +15,8 @@ pub enum LabelledError {
     /// A folder in which no known arrangement of files is found.
     #[error(
         "{folder} holds no labelled data, expected train.npz (or .csv, .tsv, .parquet, .ts, .arff) \
-         and test.npz, NAME_TRAIN.ts and NAME_TEST.ts, images, or the folder \"UCI HAR Dataset\"; give \
-         the folder that holds them, or one file"
+         and test.npz, NAME_TRAIN.ts and NAME_TEST.ts, images, or the folder \"UCI HAR Dataset\"; \
+         give the folder that holds them, or one file"
     )]
     UnknownLayout {
         /// The folder.
