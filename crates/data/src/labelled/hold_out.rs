@@ -378,7 +378,7 @@ mod tests {
         let LabelledSplit { train, validation, test, grid } = by.split(images).unwrap();
         let first = |set: &LabelledSet| set.set.series[0].values[0];
         assert_eq!([train.len(), validation.len(), test.len()], [35, 5, 10]);
-        assert_eq!([first(&train), first(&validation), first(&test)], [0.0, 35.0, 40.0]);
+        assert_eq!(vec![first(&train), first(&validation), first(&test)], [0.0, 35.0, 40.0]);
         assert_eq!((test.labels, grid), (vec![1; 10], Some([1, 1])));
         let text = r#"{"by":"order","validation":0.1,"test":0.2}"#;
         assert_eq!(serde_json::from_str::<HoldOut>(text).unwrap(), by);

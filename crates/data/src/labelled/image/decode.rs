@@ -303,8 +303,8 @@ fn paeth(a: u8, b: u8, c: u8) -> u8 {
 mod tests {
     use super::*;
 
-    fn chunk(kind: &[u8; 4], content: &[u8]) -> Vec<u8> {
-        let covered = [kind, content].concat();
+    fn chunk(kind: [u8; 4], content: &[u8]) -> Vec<u8> {
+        let covered = [&kind[..], content].concat();
         let mut crc = Crc::new();
         crc.update(&covered);
         let length = u32::try_from(content.len()).unwrap();
@@ -313,12 +313,12 @@ mod tests {
 
     fn header(width: u32, height: u32, kinds: [u8; 5]) -> Vec<u8> {
         let content = [&width.to_be_bytes()[..], &height.to_be_bytes(), &kinds].concat();
-        chunk(b"IHDR", &content)
+        chunk(*b"IHDR", &content)
     }
 
     fn image(header: &[u8], chunks: &[(&[u8; 4], &[u8])]) -> Vec<u8> {
-        let chunks = chunks.iter().flat_map(|(kind, content)| chunk(kind, content)).collect();
-        [SIGNATURE.to_vec(), header.to_vec(), chunks, chunk(b"IEND", b"")].concat()
+        let chunks = chunks.iter().flat_map(|(kind, content)| chunk(**kind, content)).collect();
+        [SIGNATURE.to_vec(), header.to_vec(), chunks, chunk(*b"IEND", b"")].concat()
     }
 
     fn packed(rows: &[u8]) -> Vec<u8> {
