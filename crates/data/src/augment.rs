@@ -1,6 +1,7 @@
-//! Random changes of a series that keep its class, for training.
+//! Random changes of a series or an image that keep its class, for training.
 //!
 //! ```text
+//! shift:    the pixel (y, x) shows (y + a, x + b), the nearest one of the border beyond it
 //! warp:     x(t) → x(τ(t)),  τ' ∝ exp(w g(t)),  τ(0) = 0,  τ(T) = T
 //! rotation: each triple of channels → R · triple,  one R for the series
 //! scaling:  x_c → (1 + s ξ_c) · x_c
@@ -37,6 +38,8 @@ pub struct AugmentConfig {
     pub rotation: f64,
     /// Standard deviation of the logarithm of the speed at which time runs.
     pub time_warp: f64,
+    /// Largest number of pixels by which an image moves, up or down and to either side.
+    pub shift: usize,
 }
 
 impl AugmentConfig {
@@ -46,13 +49,14 @@ impl AugmentConfig {
         *self == Self::default()
     }
 
-    /// Checks the sizes for series of this many channels.
+    /// Checks the sizes for series of this many channels, or images of this height and width.
     ///
     /// # Errors
     /// [`DataError::InvalidParameter`] for a size below zero or without bound, an angle beyond
-    /// 180 degrees, or a rotation of channels that are not triples.
-    pub fn check(&self, channels: usize) -> Result<(), DataError> {
-        let Self { jitter, scaling, rotation, time_warp } = *self;
+    /// 180 degrees, a rotation of channels that are not triples, or a shift of what is no image, or of
+    /// all of it.
+    pub fn check(&self, channels: usize, grid: Option<[usize; 2]>) -> Result<(), DataError> {
+        let Self { jitter, scaling, rotation, time_warp, shift } = *self;
         let at_most = [
             ("augment.jitter", jitter, 10.0, "a number from 0 to 10"),
             ("augment.scaling", scaling, 10.0, "a number from 0 to 10"),
@@ -75,10 +79,18 @@ impl AugmentConfig {
                 expected: "0, or triples x, y, z of channels: choose them with data.columns",
             });
         }
+        if shift > 0 && grid.is_none_or(|lengths| lengths.iter().any(|&length| shift >= length)) {
+            return Err(DataError::InvalidParameter {
+                name: "augment.shift",
+                found: shift.to_string(),
+                expected: "0, or for images fewer pixels than they have on a side",
+            });
+        }
         Ok(())
     }
 
-    /// Changes one series, `[steps, channels]` in row-major order, in place.
+    /// Changes one series, `[steps, channels]` in row-major order, in place; `grid` is height and width of
+    /// an image, whose pixels are the steps, row by row.
     ///
     /// # Units
     /// `std` in the units of the channels: their standard deviation over the training part.
@@ -86,10 +98,23 @@ impl AugmentConfig {
     /// # Panics
     /// If `values` are not whole rows, `std` has not one number per channel, or
     /// [`check`](Self::check) refuses the configuration.
-    pub fn apply(&self, rng: &mut impl Rng, values: &mut [f64], channels: usize, std: &[f64]) {
+    pub fn apply(
+        &self,
+        rng: &mut impl Rng,
+        values: &mut [f64],
+        channels: usize,
+        std: &[f64],
+        grid: Option<[usize; 2]>,
+    ) {
         assert!(values.len().is_multiple_of(channels), "values are rows of {channels} channels");
         assert_eq!(std.len(), channels, "one standard deviation per channel");
-        self.check(channels).expect("the configuration was checked");
+        self.check(channels, grid).expect("the configuration was checked");
+        if let Some(grid) = grid
+            && self.shift > 0
+        {
+            let by = [(); 2].map(|()| rng.random_range(0..=2 * self.shift));
+            shift(values, channels, grid, by, self.shift);
+        }
         if self.time_warp > 0.0 {
             warp(&warped_times(rng, self.time_warp, values.len() / channels), values, channels);
         }
@@ -164,6 +189,23 @@ fn warp(times: &[f64], values: &mut [f64], channels: usize) {
     }
 }
 
+/// Moves an image so that it shows the pixels `by − centre` further down and to the right.
+fn shift(
+    values: &mut [f64],
+    channels: usize,
+    [height, width]: [usize; 2],
+    by: [usize; 2],
+    centre: usize,
+) {
+    let original = values.to_vec();
+    let shown =
+        |at: usize, by: usize, length: usize| (at + by).saturating_sub(centre).min(length - 1);
+    for (i, pixel) in values.chunks_exact_mut(channels).enumerate() {
+        let (y, x) = (shown(i / width, by[0], height), shown(i % width, by[1], width));
+        pixel.copy_from_slice(&original[(y * width + x) * channels..][..channels]);
+    }
+}
+
 /// The matrix that turns by an angle of at most `largest` radians about an axis; both are drawn
 /// evenly.
 fn random_rotation(rng: &mut impl Rng, largest: f64) -> [[f64; 3]; 3] {
@@ -197,7 +239,7 @@ mod tests {
     use super::*;
 
     const OFF: AugmentConfig =
-        AugmentConfig { jitter: 0.0, scaling: 0.0, rotation: 0.0, time_warp: 0.0 };
+        AugmentConfig { jitter: 0.0, scaling: 0.0, rotation: 0.0, time_warp: 0.0, shift: 0 };
 
     /// A smooth series of `steps` rows.
     fn series(steps: usize, channels: usize) -> Vec<f64> {
@@ -209,7 +251,7 @@ mod tests {
     fn applied(config: &AugmentConfig, seed: u64, values: &[f64], channels: usize) -> Vec<f64> {
         let mut values = values.to_vec();
         let std: Vec<f64> = (1..=channels).map(|c| c as f64).collect();
-        config.apply(&mut ChaCha8Rng::seed_from_u64(seed), &mut values, channels, &std);
+        config.apply(&mut ChaCha8Rng::seed_from_u64(seed), &mut values, channels, &std, None);
         values
     }
 
@@ -224,7 +266,8 @@ mod tests {
 
     #[test]
     fn the_seed_decides() {
-        let all = AugmentConfig { jitter: 0.1, scaling: 0.1, rotation: 20.0, time_warp: 0.3 };
+        let all =
+            AugmentConfig { jitter: 0.1, scaling: 0.1, rotation: 20.0, time_warp: 0.3, ..OFF };
         let values = series(13, 6);
         assert_eq!(applied(&all, 1, &values, 6), applied(&all, 1, &values, 6));
         for config in [
@@ -296,7 +339,7 @@ mod tests {
 
     #[test]
     fn wrong_sizes_are_refused() {
-        let message = |config: AugmentConfig| config.check(4).unwrap_err().to_string();
+        let message = |config: AugmentConfig| config.check(4, None).unwrap_err().to_string();
         assert_eq!(
             message(AugmentConfig { jitter: -0.1, ..OFF }),
             "augment.jitter = -0.1, expected a number from 0 to 10"
@@ -310,6 +353,42 @@ mod tests {
             "augment.rotation = 10 for 4 channels, expected 0, or triples x, y, z of channels: \
              choose them with data.columns"
         );
+        let moved = AugmentConfig { shift: 2, ..OFF };
+        assert_eq!(
+            message(moved),
+            "augment.shift = 2, expected 0, or for images fewer pixels than they have on a side"
+        );
+        assert!(moved.check(4, Some([3, 7])).is_ok() && moved.check(4, Some([2, 7])).is_err());
+    }
+
+    #[test]
+    fn an_image_moves_and_its_border_is_repeated() {
+        // 2 × 3 pixels of two channels.
+        let image = [[1.0, -1.0], [2.0, -2.0], [3.0, -3.0], [4.0, -4.0], [5.0, -5.0], [6.0, -6.0]];
+        let moved = |by| {
+            let mut values = image.concat();
+            shift(&mut values, 2, [2, 3], by, 1);
+            let first: Vec<f64> = values.iter().step_by(2).copied().collect();
+            let second: Vec<f64> = values.iter().skip(1).step_by(2).map(|x| -x).collect();
+            assert_eq!(first, second);
+            first
+        };
+        assert_eq!(moved([1, 1]), [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]);
+        assert_eq!(moved([2, 1]), [4.0, 5.0, 6.0, 4.0, 5.0, 6.0]);
+        assert_eq!(moved([0, 2]), [2.0, 3.0, 3.0, 2.0, 3.0, 3.0]);
+    }
+
+    #[test]
+    fn all_shifts_up_to_the_largest_are_drawn() {
+        let config = AugmentConfig { shift: 1, ..OFF };
+        let mut rng = ChaCha8Rng::seed_from_u64(1);
+        let mut middles = std::collections::BTreeSet::new();
+        for _ in 0..200 {
+            let mut values: Vec<f64> = (0..9).map(f64::from).collect();
+            config.apply(&mut rng, &mut values, 1, &[1.0], Some([3, 3]));
+            middles.insert(values[4].to_bits());
+        }
+        assert_eq!(middles.len(), 9);
     }
 
     proptest! {

@@ -1,4 +1,4 @@
-//! One step of Adam with coupled and decoupled weight decay, in one pass over memory.
+//! One step of Adam with coupled and decoupled weight decay, or of rectified Adam, in one pass over memory.
 //!
 //! ```text
 //! g ← grad_scale · g + l2 · θ
@@ -9,8 +9,19 @@
 //! Without weight decay this is Adam, with it AdamW; `l2` is the penalty `l2/2 ‖θ‖²` on the loss, whose
 //! gradient passes through the moments. `grad_scale` carries clipping.
 //!
+//! Rectified Adam knows how uncertain `v` is after few steps, by the length `ρ` of a simple average of the
+//! same variance:
+//!
+//! ```text
+//! ρ_∞ = 2 / (1 − β₂) − 1      ρ = ρ_∞ − 2 t β₂ᵗ / (1 − β₂ᵗ)
+//! ρ > 5:  the step is r · lr · (m / (1 − β₁ᵗ)) · √(1 − β₂ᵗ) / (√v + eps)
+//!         r = √((ρ − 4) (ρ − 2) ρ_∞ / ((ρ_∞ − 4) (ρ_∞ − 2) ρ))
+//! else:   the step is lr · m / (1 − β₁ᵗ)
+//! ```
+//!
 //! Source: Kingma & Ba 2015, algorithm 1, arXiv:1412.6980; Loshchilov & Hutter 2019, algorithm 2,
-//! arXiv:1711.05101.
+//! arXiv:1711.05101; Liu et al. 2020, algorithm 2, arXiv:1908.03265, with the place of `eps` and the
+//! bound of 5, where the algorithm has 4, of the code released with it.
 #![expect(unsafe_code, reason = "SIMD kernel on raw memory")]
 
 use burn::tensor::Tensor;
@@ -22,9 +33,21 @@ use crate::cpu::simd::Vector;
 use crate::cpu::view::{FlexTensor, Output, Ptr, Storage, View, by_dtype, contiguous};
 use crate::pointwise::{load, store};
 
+/// What divides the mean of gradients.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum AdamRule {
+    /// The root of the mean square, from the first step.
+    #[default]
+    Plain,
+    /// Nothing in the first steps, then the root, rectified.
+    Rectified,
+}
+
 /// Constants of one step.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct AdamStep {
+    /// What divides the mean of gradients.
+    pub rule: AdamRule,
     /// Learning rate of this step.
     pub learning_rate: f64,
     /// Decay `β₁` of the mean of gradients.
@@ -79,22 +102,44 @@ pub fn composed<const D: usize>(
     grad: Tensor<D>,
     step: &AdamStep,
 ) -> AdamState<D> {
-    let AdamStep { learning_rate, beta_1, beta_2, eps, weight_decay, l2, grad_scale, .. } = *step;
-    let (mean_scale, square_scale) = step.corrections();
+    let AdamStep { learning_rate, beta_1, beta_2, weight_decay, l2, grad_scale, .. } = *step;
+    let Factors { rate, square_scale, eps } = step.factors();
     let grad = grad * grad_scale + state.param.clone() * l2;
     let mean = state.mean * beta_1 + grad.clone() * (1.0 - beta_1);
     let square = state.square * beta_2 + grad.clone() * grad * (1.0 - beta_2);
     let denominator = (square.clone() * square_scale).sqrt() + eps;
-    let param = state.param * (1.0 - learning_rate * weight_decay)
-        - mean.clone() * (learning_rate * mean_scale) / denominator;
+    let param =
+        state.param * (1.0 - learning_rate * weight_decay) - mean.clone() * rate / denominator;
     AdamState { param, mean, square }
 }
 
+/// The step is `rate · m / (√(square_scale · v) + eps)`.
+struct Factors {
+    rate: f64,
+    square_scale: f64,
+    eps: f64,
+}
+
+/// Largest `ρ` of a step that is not rectified.
+const FEW_STEPS: f64 = 5.0;
+
 impl AdamStep {
-    /// `1 / (1 − β₁ᵗ)` and `1 / (1 − β₂ᵗ)`.
-    fn corrections(&self) -> (f64, f64) {
+    fn factors(&self) -> Factors {
+        let Self { learning_rate, beta_1, beta_2, eps, .. } = *self;
         let t = self.step as f64;
-        (1.0 / (1.0 - self.beta_1.powf(t)), 1.0 / (1.0 - self.beta_2.powf(t)))
+        let rate = learning_rate / (1.0 - beta_1.powf(t));
+        let square_share = 1.0 - beta_2.powf(t);
+        if self.rule == AdamRule::Plain {
+            return Factors { rate, square_scale: 1.0 / square_share, eps };
+        }
+        let longest = 2.0 / (1.0 - beta_2) - 1.0;
+        let length = longest - 2.0 * t * beta_2.powf(t) / square_share;
+        if length <= FEW_STEPS {
+            return Factors { rate, square_scale: 0.0, eps: 1.0 };
+        }
+        let variance = |length: f64| (length - 4.0) * (length - 2.0) / length;
+        let rectified = (square_share * variance(length) / variance(longest)).sqrt();
+        Factors { rate: rate * rectified, square_scale: 1.0, eps }
     }
 }
 
@@ -120,12 +165,12 @@ struct Update<'a, S> {
 impl<S: Tables> Kernel<S> for Update<'_, S> {
     #[inline(always)]
     unsafe fn run<V: Vector<Scalar = S>>(self) {
-        let AdamStep { learning_rate, beta_1, beta_2, eps, weight_decay, l2, grad_scale, .. } =
+        let AdamStep { learning_rate, beta_1, beta_2, weight_decay, l2, grad_scale, .. } =
             *self.step;
-        let (mean_scale, square_scale) = self.step.corrections();
+        let Factors { rate, square_scale, eps } = self.step.factors();
         let c = |x: f64| unsafe { V::splat(S::from_f64(x)) };
         let (b1, c1, b2, c2) = (c(beta_1), c(1.0 - beta_1), c(beta_2), c(1.0 - beta_2));
-        let (rate, square_scale) = (c(learning_rate * mean_scale), c(square_scale));
+        let (rate, square_scale) = (c(rate), c(square_scale));
         let (keep, eps, grad_scale, l2) =
             (c(1.0 - learning_rate * weight_decay), c(eps), c(grad_scale), c(l2));
         for i in (0..self.n).step_by(V::LANES) {
@@ -163,12 +208,15 @@ fn sum_squares<S: Storage>(x: &FlexTensor) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
-    use crate::testing::{assert_close, from_f64, normal};
+    use crate::testing::{assert_close, from_f64, golden, normal};
 
     #[test]
     fn three_steps_on_one_number_by_hand() {
         let step = AdamStep {
+            rule: AdamRule::Plain,
             learning_rate: 0.1,
             beta_1: 0.9,
             beta_2: 0.999,
@@ -196,8 +244,38 @@ mod tests {
     }
 
     #[test]
+    fn thirty_rectified_steps_equal_the_reference() {
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/radam.safetensors");
+        let grads = golden::<2>(&file, "grads");
+        let params = golden::<2>(&file, "params");
+        let row = |x: &Tensor<2>, i: usize| x.clone().narrow(0, i, 1).flatten::<1>(0, 1);
+        let [steps, n] = grads.dims();
+        let zeros = from_f64(vec![0.0; n], [n]);
+        let param = row(&params, 0);
+        let mut state = AdamState { param, mean: zeros.clone(), square: zeros };
+        for i in 0..steps {
+            let step = AdamStep {
+                rule: AdamRule::Rectified,
+                learning_rate: 1e-3,
+                beta_1: 0.9,
+                beta_2: 0.999,
+                eps: 1e-8,
+                weight_decay: 0.0,
+                l2: 0.0,
+                step: i as u64 + 1,
+                grad_scale: 1.0,
+            };
+            let slow = composed(state.clone(), row(&grads, i), &step);
+            state = adam(state, row(&grads, i), &step);
+            assert_close(&state.param, &row(&params, i + 1), 1e-12);
+            assert_close(&slow.param, &row(&params, i + 1), 1e-12);
+        }
+    }
+
+    #[test]
     fn equals_the_composed_form() {
         let step = AdamStep {
+            rule: AdamRule::Plain,
             learning_rate: 0.01,
             beta_1: 0.8,
             beta_2: 0.95,

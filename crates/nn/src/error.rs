@@ -143,6 +143,12 @@ pub enum InvalidConfig {
         /// What it may be.
         expected: &'static str,
     },
+    /// A model of images is asked to read series.
+    #[error(
+        "model kind \"vision\" reads images, but the data are series without height and width: give \
+         IDX or PNG files, or use kind \"classifier\""
+    )]
+    NoGrid,
     /// A standard deviation is negative, infinite or not a number.
     #[error("{name}[{index}] = {value} is not a standard deviation (finite, at least 0)")]
     NotADeviation {

@@ -16,7 +16,7 @@ use regard_kernels::plan::Plan;
 use regard_kernels::pointwise::{Activation, mean_squared_error};
 use regard_kernels::recurrent::lstm::lstm;
 use regard_kernels::softmax;
-use regard_nn::layer::{Encoder, EncoderConfig};
+use regard_nn::layer::{Encoder, EncoderConfig, NormPlace};
 use regard_nn::mechanism::{
     Attention as _, Basis, EasyConfig, Larnn, LarnnConfig, LarnnStream, Mechanism, MechanismConfig,
     PrimalDualConfig, SoftmaxConfig, TimeMatrix,
@@ -258,12 +258,12 @@ impl EncoderStep {
             d_ff,
             n_layers: 4,
             activation: Activation::Gelu,
+            norm: NormPlace::Post,
             mechanism: MechanismConfig::Softmax(SoftmaxConfig { n_heads, causal: false }),
             dropout: 0.0,
         };
         let model = Some(config.init(time, &device).expect("the sizes are valid"));
-        let config =
-            AdamConfig { learning_rate: LEARNING_RATE, eps: 1e-8, weight_decay: 0.0, l2: 0.0 };
+        let config = AdamConfig::new(LEARNING_RATE, 1e-8);
         let (input, target) = (normal(shape, 1, &device), normal(shape, 2, &device));
         Self { model, optimizer: Optimizer::new(config, None), input, target }
     }
@@ -444,8 +444,7 @@ struct TrainingStep {
 impl TrainingStep {
     fn new(sizes: &Sizes) -> Self {
         let device = Device::default().autodiff();
-        let config =
-            AdamConfig { learning_rate: LEARNING_RATE, eps: 1e-7, weight_decay: 0.0, l2: 0.0 };
+        let config = AdamConfig::new(LEARNING_RATE, 1e-7);
         Self {
             model: Some(sizes.init(&device)),
             optimizer: Optimizer::new(config, None),

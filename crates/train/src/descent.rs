@@ -267,7 +267,7 @@ mod tests {
             drop_last,
             patience,
             clip_norm: None,
-            adam: AdamConfig { learning_rate: 0.1, eps: 1e-8, weight_decay: 0.0, l2: 0.0 },
+            adam: AdamConfig::new(0.1, 1e-8),
             schedule: &ScheduleConfig::Constant { warmup_steps: 0 },
             seed: 0,
         }

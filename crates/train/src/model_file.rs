@@ -386,7 +386,7 @@ mod tests {
     }
 
     fn classifier(json: &str, device: &Device) -> Classifier {
-        let shape = ClassifyShape { time: 6, channels: 2, classes: 3 };
+        let shape = ClassifyShape::series(6, 2, 3);
         serde_json::from_str::<ClassifierConfig>(json).unwrap().init(shape, device).unwrap()
     }
 

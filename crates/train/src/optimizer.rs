@@ -1,4 +1,5 @@
-//! Adam over all parameters of a module, with clipping by the norm of the whole gradient.
+//! Adam, plain or rectified, over all parameters of a module, with clipping by the norm of the whole
+//! gradient.
 //!
 //! ```text
 //! ‖g‖ = √(Σ over all parameters of g²)      g ← g · min(1, clip_norm / ‖g‖)
@@ -11,7 +12,7 @@ use std::collections::BTreeMap;
 
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::tensor::{Device, Gradients, Tensor};
-use regard_kernels::adam::{AdamState, AdamStep, adam, sum_of_squares};
+use regard_kernels::adam::{AdamRule, AdamState, AdamStep, adam, sum_of_squares};
 use serde::{Deserialize, Serialize};
 
 use crate::closed_form::ClosedFormConfig;
@@ -46,6 +47,16 @@ pub enum OptimizerConfig {
         #[serde(default = "weight_decay")]
         weight_decay: f64,
     },
+    /// Rectified Adam: its first steps are those of momentum.
+    #[serde(rename = "radam")]
+    RAdam {
+        /// Learning rate before the schedule.
+        #[serde(default = "learning_rate")]
+        learning_rate: f64,
+        /// Keeps the denominator away from zero.
+        #[serde(default = "eps")]
+        eps: f64,
+    },
     /// Ridge regression, for models that are linear in their parameters.
     ClosedForm(ClosedFormConfig),
 }
@@ -71,15 +82,19 @@ impl Default for OptimizerConfig {
 impl OptimizerConfig {
     /// Adam's constants; `None` for the closed form, which takes no steps.
     pub(crate) fn adam(&self) -> Option<AdamConfig> {
-        match *self {
+        Some(match *self {
             Self::Adam { learning_rate, eps, l2 } => {
-                Some(AdamConfig { learning_rate, eps, weight_decay: 0.0, l2 })
+                AdamConfig { l2, ..AdamConfig::new(learning_rate, eps) }
             }
             Self::AdamW { learning_rate, eps, weight_decay } => {
-                Some(AdamConfig { learning_rate, eps, weight_decay, l2: 0.0 })
+                AdamConfig { weight_decay, ..AdamConfig::new(learning_rate, eps) }
             }
-            Self::ClosedForm(_) => None,
-        }
+            Self::RAdam { learning_rate, eps } => {
+                let rule = AdamRule::Rectified;
+                AdamConfig { rule, ..AdamConfig::new(learning_rate, eps) }
+            }
+            Self::ClosedForm(_) => return None,
+        })
     }
 
     pub(crate) fn check(&self) -> Result<(), TrainError> {
@@ -89,7 +104,7 @@ impl OptimizerConfig {
         if let Self::ClosedForm(config) = self {
             return config.check();
         }
-        let Some(AdamConfig { learning_rate, eps, weight_decay, l2 }) = self.adam() else {
+        let Some(AdamConfig { learning_rate, eps, weight_decay, l2, rule: _ }) = self.adam() else {
             return Ok(());
         };
         if !(learning_rate > 0.0 && learning_rate.is_finite()) {
@@ -119,14 +134,22 @@ pub struct AdamConfig {
     pub weight_decay: f64,
     /// Fraction of each parameter added to its gradient.
     pub l2: f64,
+    /// What divides the mean of gradients.
+    pub rule: AdamRule,
 }
 
 impl AdamConfig {
+    /// The plain rule without decay.
+    #[must_use]
+    pub const fn new(learning_rate: f64, eps: f64) -> Self {
+        Self { learning_rate, eps, weight_decay: 0.0, l2: 0.0, rule: AdamRule::Plain }
+    }
+
     fn step(&self, learning_rate: f64, step: u64, grad_scale: f64) -> AdamStep {
-        let Self { eps, weight_decay, l2, .. } = *self;
+        let Self { eps, weight_decay, l2, rule, .. } = *self;
         // The betas of the paper, which every published configuration here uses.
         let (beta_1, beta_2) = (0.9, 0.999);
-        AdamStep { learning_rate, beta_1, beta_2, eps, weight_decay, l2, step, grad_scale }
+        AdamStep { rule, learning_rate, beta_1, beta_2, eps, weight_decay, l2, step, grad_scale }
     }
 }
 
@@ -255,13 +278,13 @@ mod tests {
         slope: Param<Tensor<1>>,
     }
 
-    fn fitted(clip_norm: Option<f64>, steps: u64) -> f64 {
+    fn fitted(rule: AdamRule, clip_norm: Option<f64>, steps: u64) -> f64 {
         let device = Device::default().autodiff();
         device.seed(3);
         let mut line =
             Line { slope: Param::from_tensor(Tensor::random([1], Distribution::Default, &device)) };
-        let config = AdamConfig { learning_rate: 0.1, eps: 1e-8, weight_decay: 0.0, l2: 0.0 };
-        let mut optimizer = Optimizer::new(config, clip_norm);
+        let mut optimizer =
+            Optimizer::new(AdamConfig { rule, ..AdamConfig::new(0.1, 1e-8) }, clip_norm);
         for _ in 0..steps {
             let loss = (line.slope.val() - 5.0).square().sum();
             let grads = loss.backward();
@@ -272,8 +295,10 @@ mod tests {
 
     #[test]
     fn finds_the_minimum_of_a_parabola_with_and_without_clipping() {
-        assert!((fitted(None, 400) - 5.0).abs() < 1e-3);
-        assert!((fitted(Some(0.5), 400) - 5.0).abs() < 1e-3);
+        for rule in [AdamRule::Plain, AdamRule::Rectified] {
+            assert!((fitted(rule, None, 400) - 5.0).abs() < 1e-3);
+            assert!((fitted(rule, Some(0.5), 400) - 5.0).abs() < 1e-3);
+        }
     }
 
     #[test]

@@ -1,22 +1,33 @@
 //! Whole runs, embedded in the program.
+//!
+//! The name of a family ends in `/NAME`: it is a preset for any name in that place, which takes the place
+//! of `NAME` in its file.
+
+use std::borrow::Cow;
 
 use crate::error::TrainError;
 
 /// A named configuration.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Preset {
     /// Name on the command line.
-    pub name: &'static str,
+    pub name: Cow<'static, str>,
     /// The file, TOML with comments.
-    pub toml: &'static str,
+    pub toml: Cow<'static, str>,
 }
 
 /// The preset of a file in `presets/`.
 macro_rules! preset {
     ($name:literal) => {
-        Preset { name: $name, toml: include_str!(concat!("../../../presets/", $name, ".toml")) }
+        Preset {
+            name: Cow::Borrowed($name),
+            toml: Cow::Borrowed(include_str!(concat!("../../../presets/", $name, ".toml"))),
+        }
     };
 }
+
+/// What stands for any name in the name and the file of a family.
+const ANY: &str = "NAME";
 
 const ALL: &[Preset] = &[
     preset!("lorenz"),
@@ -33,12 +44,13 @@ const ALL: &[Preset] = &[
     preset!("sinusoids-lifted"),
     preset!("uci-har"),
     preset!("uci-har-paper"),
+    preset!("uea/NAME"),
 ];
 
 impl Preset {
     /// What the preset is for: the first line of the file.
     #[must_use]
-    pub fn title(&self) -> &'static str {
+    pub fn title(&self) -> &str {
         self.toml.lines().next().unwrap_or_default().trim_start_matches(['#', ' '])
     }
 }
@@ -49,15 +61,27 @@ pub fn all() -> &'static [Preset] {
     ALL
 }
 
-/// The preset of this name.
+/// The preset of this name, or that of its family for this name.
 ///
 /// # Errors
 /// [`TrainError::UnknownPreset`], with the nearest name.
-pub fn find(name: &str) -> Result<&'static Preset, TrainError> {
-    ALL.iter().find(|p| p.name == name).ok_or_else(|| TrainError::UnknownPreset {
+pub fn find(name: &str) -> Result<Preset, TrainError> {
+    let itself = ALL.iter().find(|preset| preset.name == name).cloned();
+    itself.or_else(|| member(name)).ok_or_else(|| TrainError::UnknownPreset {
         name: name.to_owned(),
-        known: ALL.iter().map(|p| p.name.to_owned()).collect(),
+        known: ALL.iter().map(|preset| preset.name.to_string()).collect(),
     })
+}
+
+fn member(name: &str) -> Option<Preset> {
+    let (family, own) = name.split_once('/')?;
+    let is_name = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+    if own.is_empty() || !own.chars().all(is_name) {
+        return None;
+    }
+    let any = format!("{family}/{ANY}");
+    let preset = ALL.iter().find(|preset| preset.name == any)?;
+    Some(Preset { name: name.to_owned().into(), toml: preset.toml.replace(ANY, own).into() })
 }
 
 #[cfg(test)]
@@ -68,7 +92,7 @@ mod tests {
     #[test]
     fn every_preset_parses_and_has_a_title() {
         for preset in all() {
-            RunConfig::load(preset.name, &[]).unwrap();
+            RunConfig::load(&preset.name, &[]).unwrap();
             assert!(preset.title().len() > 20, "{}", preset.title());
         }
     }
@@ -80,7 +104,17 @@ mod tests {
             message,
             "no preset and no file is called \"lorens\" (did you mean \"lorenz\"?); \
              presets: lorenz, lorenz-anchor, lorenz-direct, lorenz-lifted, lorenz-noise, \
-             reactor, reactor-lifted, series, shear-flow, shear-flow-lifted, sinusoids, sinusoids-lifted, uci-har, uci-har-paper"
+             reactor, reactor-lifted, series, shear-flow, shear-flow-lifted, sinusoids, sinusoids-lifted, uci-har, uci-har-paper, uea/NAME"
         );
+    }
+
+    #[test]
+    fn a_family_has_a_preset_for_any_name() {
+        let preset = find("uea/GunPoint").unwrap();
+        assert!(preset.toml.contains("\"GunPoint\"") && !preset.toml.contains(ANY));
+        assert_eq!(RunConfig::load("uea/GunPoint", &[]).unwrap().title(), "GunPoint");
+        for wrong in ["uea/", "ueo/GunPoint", "uea/a\"b", "uea/a/b"] {
+            assert!(find(wrong).is_err(), "{wrong}");
+        }
     }
 }

@@ -8,7 +8,7 @@ use regard_nn::model::baseline::LstmConfig;
 use regard_nn::model::classifier::{
     AttentionClassifierConfig, BlockConfig, ClassifierConfig, CnnClassifierConfig, Convolution,
     GruClassifierConfig, InputActivation, LstmClassifierConfig, PaperLarnnClassifierConfig,
-    Pooling, Positions, ResidualBilstmClassifierConfig, StemConvolution,
+    Pooling, Positions, ResidualBilstmClassifierConfig, StemConvolution, VisionClassifierConfig,
 };
 use regard_nn::model::{ForecasterConfig, LiftedConfig, ModelConfig, Readout};
 
@@ -193,9 +193,10 @@ pub const CLASSIFIERS: &[&str] = &[
     "batch-norm-scaled-heads",
 ];
 
-/// The classifier called `name`: a mechanism or recurrent layers of the width of `like`, with its stem
-/// and, where they read row by row, its pooling; the residual bidirectional LSTM and the convolutions
-/// have the sizes of their sources.
+/// The classifier called `name`: a mechanism takes the place of that in the encoder blocks of `like`, or
+/// stands in two blocks of its own where `like` has none; recurrent layers have the width and the stem of
+/// `like` and, where it reads row by row, its pooling; the residual bidirectional LSTM and the
+/// convolutions have the sizes of their sources.
 ///
 /// # Errors
 /// [`TrainError::UnknownModel`], with the nearest name.
@@ -204,6 +205,12 @@ pub fn classifier(name: &str, like: &ClassifierConfig) -> Result<ClassifierConfi
         return Ok(like.clone());
     }
     let (width, (stem, pooling)) = (width_of(like), ends_of(like));
+    let mechanism = match like {
+        ClassifierConfig::Classifier(AttentionClassifierConfig { mechanism, .. })
+        | ClassifierConfig::Vision(VisionClassifierConfig { mechanism, .. }) => mechanism.clone(),
+        _ => MechanismConfig::Softmax(SoftmaxConfig { n_heads: 4, causal: false }),
+    };
+    let n_heads = n_heads_of(&mechanism);
     let attention = |positions, block, mechanism, pooling, activation| {
         ClassifierConfig::Classifier(AttentionClassifierConfig {
             stem: stem.clone(),
@@ -217,7 +224,19 @@ pub fn classifier(name: &str, like: &ClassifierConfig) -> Result<ClassifierConfi
         })
     };
     let encoder = |mechanism| {
-        let block = BlockConfig::Encoder { d_ff: 2 * width, n_layers: 2 };
+        match like {
+            ClassifierConfig::Classifier(c) if matches!(c.block, BlockConfig::Encoder(_)) => {
+                return ClassifierConfig::Classifier(AttentionClassifierConfig {
+                    mechanism,
+                    ..c.clone()
+                });
+            }
+            ClassifierConfig::Vision(c) => {
+                return ClassifierConfig::Vision(VisionClassifierConfig { mechanism, ..c.clone() });
+            }
+            _ => {}
+        }
+        let block = BlockConfig::encoder(2 * width, 2);
         attention(Positions::Learned, block, mechanism, Pooling::Mean, InputActivation::Identity)
     };
     let (relu, n_layers, dropout) = (Some(InputActivation::Relu), 2, 0.1);
@@ -229,15 +248,12 @@ pub fn classifier(name: &str, like: &ClassifierConfig) -> Result<ClassifierConfi
             pooling,
             InputActivation::Elu,
         ),
-        "softmax" => encoder(MechanismConfig::Softmax(SoftmaxConfig { n_heads: 4, causal: false })),
-        "easy" => encoder(MechanismConfig::Easy(EasyConfig::new(4))),
-        "linear" => encoder(MechanismConfig::Linear(LinearConfig { n_heads: 4, causal: false })),
-        "batch-norm" | "scaled-heads" | "batch-norm-scaled-heads" => encoder(match like {
-            ClassifierConfig::Classifier(c) => {
-                primal_dual(name, &c.mechanism, n_heads_of(&c.mechanism))
-            }
-            _ => primal_dual(name, &MechanismConfig::PrimalDual(PrimalDualConfig::new(4)), 4),
-        }),
+        "softmax" => encoder(MechanismConfig::Softmax(SoftmaxConfig { n_heads, causal: false })),
+        "easy" => encoder(MechanismConfig::Easy(EasyConfig::new(n_heads))),
+        "linear" => encoder(MechanismConfig::Linear(LinearConfig { n_heads, causal: false })),
+        "batch-norm" | "scaled-heads" | "batch-norm-scaled-heads" => {
+            encoder(primal_dual(name, &mechanism, n_heads))
+        }
         "lstm" => ClassifierConfig::Lstm(LstmClassifierConfig {
             stem,
             d_hidden: width,
@@ -284,6 +300,7 @@ pub fn classifier(name: &str, like: &ClassifierConfig) -> Result<ClassifierConfi
 pub fn classifier_name(model: &ClassifierConfig) -> &'static str {
     match model {
         ClassifierConfig::Classifier(c) => mechanism_name(&c.mechanism),
+        ClassifierConfig::Vision(c) => mechanism_name(&c.mechanism),
         ClassifierConfig::Lstm(_) => "lstm",
         ClassifierConfig::Gru(_) => "gru",
         ClassifierConfig::ResidualBilstm(_) => "residual-bilstm",
@@ -295,10 +312,17 @@ pub fn classifier_name(model: &ClassifierConfig) -> &'static str {
 /// The convolutions in front of a classifier and the pooling behind it.
 fn ends_of(model: &ClassifierConfig) -> (Vec<StemConvolution>, Pooling) {
     match model {
+        // Flattened rows do not come row by row.
+        ClassifierConfig::Classifier(AttentionClassifierConfig {
+            stem,
+            pooling: Pooling::Flatten,
+            ..
+        }) => (stem.clone(), Pooling::Last),
         ClassifierConfig::Classifier(c) => (c.stem.clone(), c.pooling),
         ClassifierConfig::Lstm(c) => (c.stem.clone(), c.pooling),
         ClassifierConfig::Gru(c) => (c.stem.clone(), c.pooling),
-        ClassifierConfig::ResidualBilstm(_)
+        ClassifierConfig::Vision(_)
+        | ClassifierConfig::ResidualBilstm(_)
         | ClassifierConfig::Cnn(_)
         | ClassifierConfig::PaperLarnn(_) => (Vec::new(), Pooling::Last),
     }
@@ -308,6 +332,7 @@ fn ends_of(model: &ClassifierConfig) -> (Vec<StemConvolution>, Pooling) {
 fn width_of(model: &ClassifierConfig) -> usize {
     match model {
         ClassifierConfig::Classifier(c) => c.d_model,
+        ClassifierConfig::Vision(c) => c.d_model,
         ClassifierConfig::Lstm(c) => c.d_hidden,
         ClassifierConfig::Gru(c) => c.d_hidden,
         // None of them has the width that a single layer of another kind would need.
@@ -339,6 +364,18 @@ mod tests {
         for name in CLASSIFIERS {
             assert_eq!(classifier_name(&classifier(name, &config.model).unwrap()), *name);
         }
+    }
+
+    #[test]
+    fn a_mechanism_takes_the_place_of_another_in_its_blocks() {
+        let RunConfig::Classify(config) = RunConfig::load("uea/GunPoint", &[]).unwrap() else {
+            panic!("it classifies")
+        };
+        let ClassifierConfig::Classifier(like) = &config.model else { panic!("of any mechanism") };
+        let mechanism = MechanismConfig::Easy(EasyConfig::new(8));
+        let expected = AttentionClassifierConfig { mechanism, ..like.clone() };
+        let found = classifier("easy", &config.model).unwrap();
+        assert_eq!(found, ClassifierConfig::Classifier(expected));
     }
 
     #[test]

@@ -53,7 +53,7 @@ impl RunConfig {
             let text = std::fs::read_to_string(path).map_err(TrainError::io("read", path))?;
             (spec.to_owned(), text)
         } else {
-            (format!("preset {spec}"), preset::find(spec)?.toml.to_owned())
+            (format!("preset {spec}"), preset::find(spec)?.toml.into_owned())
         };
         let mut config = Self::parse(&origin, &text, set)?;
         if let Some(data) = config.path_mut()
@@ -320,7 +320,7 @@ mod tests {
     #[test]
     fn what_is_written_reads_back() {
         for preset in preset::all() {
-            let config = RunConfig::load(preset.name, &[]).unwrap();
+            let config = RunConfig::load(&preset.name, &[]).unwrap();
             assert_eq!(RunConfig::parse("run.toml", &config.to_toml(), &[]).unwrap(), config);
         }
     }

@@ -1,18 +1,24 @@
-//! A stack of post-norm encoder blocks around any attention mechanism.
+//! A stack of encoder blocks around any attention mechanism.
 //!
 //! ```text
-//! y = LN_1(x + dropout(Attention(x)))
-//! z = LN_2(y + dropout(W_2 act(W_1 y + b_1) + b_2))
+//! F(y) = W_2 dropout(act(W_1 y + b_1)) + b_2
+//! post:  y = LN_1(x + dropout(Attention(x)))      z = LN_2(y + dropout(F(y)))
+//! pre:   y = x + dropout(Attention(LN_1(x)))      z = y + dropout(F(LN_2(y)))
 //! ```
 //!
-//! Source: Vaswani et al. 2017, §3.1 and §3.3, arXiv:1706.03762. Feed-forward
-//! weights and biases start as `U(±1/√fan_in)`, as in the easy-attention authors' code. Their
-//! softmax baseline feeds later blocks twice their input; this is the plain stack.
+//! and with `pre` one more LN behind the last block.
+//!
+//! Source: `post` is Vaswani et al. 2017, §3.1 and §3.3, arXiv:1706.03762, `pre` is Dosovitskiy et al.
+//! 2021, eq. (2) to (4), arXiv:2010.11929; dropout inside the feed-forward map is that of
+//! `torch.nn.TransformerEncoderLayer`. Feed-forward weights and biases start as `U(±1/√fan_in)`, as in
+//! the easy-attention authors' code. Their softmax baseline feeds later blocks twice their input; this
+//! is the plain stack.
 
 use burn::module::Module;
 use burn::tensor::{Bool, Device, Tensor};
 use regard_kernels::plan::{PlanBuilder, Slot};
 use regard_kernels::pointwise::Activation;
+use serde::{Deserialize, Serialize};
 
 use super::dropout;
 use crate::error::{InvalidConfig, positive};
@@ -30,19 +36,35 @@ pub struct EncoderConfig {
     pub n_layers: usize,
     /// What stands between the two feed-forward maps.
     pub activation: Activation,
-    /// Share of what attention and feed-forward maps add that is left out in training.
+    /// Where the norms stand.
+    pub norm: NormPlace,
+    /// Share of what stands between the feed-forward maps, and of what attention and they add, that is
+    /// left out in training.
     pub dropout: f64,
     /// The attention of every block.
     pub mechanism: MechanismConfig,
+}
+
+/// Where the norms of an encoder stand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum NormPlace {
+    /// Behind each residual sum.
+    #[default]
+    Post,
+    /// Before attention and feed-forward maps, and behind the last block.
+    Pre,
 }
 
 /// A stack of encoder blocks; build with [`EncoderConfig::init`].
 #[derive(Module, Debug)]
 pub struct Encoder {
     pub(crate) blocks: Vec<EncoderBlock>,
+    /// Behind the last block; only where the norms stand before.
+    norm: Option<LayerNorm>,
 }
 
-/// One post-norm block: attention, then a feed-forward map, each added to its input.
+/// One block: attention, then a feed-forward map, each added to its input.
 #[derive(Module, Debug)]
 pub struct EncoderBlock {
     mechanism: Mechanism,
@@ -52,6 +74,8 @@ pub struct EncoderBlock {
     norm_feed_forward: LayerNorm,
     #[module(skip)]
     activation: Activation,
+    #[module(skip)]
+    place: NormPlace,
     #[module(skip)]
     dropout: f64,
 }
@@ -72,20 +96,24 @@ impl EncoderConfig {
                 contract: feed_forward(self.d_ff, self.d_model).init(device),
                 norm_feed_forward: LayerNorm::new(self.d_model, device),
                 activation: self.activation,
+                place: self.norm,
                 dropout: self.dropout,
             })
         };
-        Ok(Encoder { blocks: (0..self.n_layers).map(block).collect::<Result<_, _>>()? })
+        let norm = (self.norm == NormPlace::Pre).then(|| LayerNorm::new(self.d_model, device));
+        Ok(Encoder { blocks: (0..self.n_layers).map(block).collect::<Result<_, _>>()?, norm })
     }
 
-    /// Per block: the mechanism, `2 d f + f + d` of the feed-forward maps, `4 d` of the norms.
+    /// Per block: the mechanism, `2 d f + f + d` of the feed-forward maps, `4 d` of the norms; `2 d` of
+    /// a norm behind the last.
     #[must_use]
     pub fn n_parameters(&self, time: usize) -> usize {
         let block = self.mechanism.n_parameters(self.d_model, time)
             + feed_forward(self.d_model, self.d_ff).n_parameters()
             + feed_forward(self.d_ff, self.d_model).n_parameters()
             + 4 * self.d_model;
-        self.n_layers * block
+        let last = if self.norm == NormPlace::Pre { 2 * self.d_model } else { 0 };
+        self.n_layers * block + last
     }
 
     /// Per block: the mechanism and `2 p d f` of the feed-forward maps.
@@ -111,10 +139,14 @@ impl Encoder {
     /// If the shapes disagree with each other or with the parameters.
     #[must_use]
     pub fn forward(&self, x: Tensor<3>, blocked: Option<&Tensor<2, Bool>>) -> Tensor<3> {
-        self.blocks.iter().fold(x, |x, block| block.forward(x, blocked.cloned()))
+        let x = self.blocks.iter().fold(x, |x, block| block.forward(x, blocked.cloned()));
+        match &self.norm {
+            None => x,
+            Some(norm) => norm.forward(x),
+        }
     }
 
-    /// What every block is given, first block first.
+    /// What the attention of every block is given, first block first.
     ///
     /// # Shapes
     /// - `x` and each of the results: `[batch, time, d_model]`
@@ -126,7 +158,7 @@ impl Encoder {
     pub fn inputs(&self, mut x: Tensor<3>, blocked: Option<&Tensor<2, Bool>>) -> Vec<Tensor<3>> {
         let mut inputs = Vec::with_capacity(self.blocks.len());
         for block in &self.blocks {
-            inputs.push(x.clone());
+            inputs.push(block.attention_input(x.clone()));
             x = block.forward(x, blocked.cloned());
         }
         inputs
@@ -134,6 +166,9 @@ impl Encoder {
 
     /// [`Encoder::forward`] for one sequence as steps of a plan; `None` as [`Mechanism::plan`].
     pub(crate) fn plan(&self, plan: &mut PlanBuilder, x: Slot) -> Option<Slot> {
+        if self.norm.is_some() {
+            return None;
+        }
         self.blocks.iter().try_fold(x, |x, block| block.plan(plan, x))
     }
 
@@ -145,7 +180,8 @@ impl Encoder {
         let block = |block: &EncoderBlock| {
             Ok(EncoderBlock { mechanism: block.mechanism.resized(time)?, ..block.clone() })
         };
-        Ok(Self { blocks: self.blocks.iter().map(block).collect::<Result<_, _>>()? })
+        let blocks = self.blocks.iter().map(block).collect::<Result<_, _>>()?;
+        Ok(Self { blocks, norm: self.norm.clone() })
     }
 
     /// The attention of every block, first block first.
@@ -161,11 +197,31 @@ impl EncoderBlock {
     /// If the shapes disagree with each other or with the parameters.
     #[must_use]
     pub fn forward(&self, x: Tensor<3>, blocked: Option<Tensor<2, Bool>>) -> Tensor<3> {
-        let attended = self.mechanism.forward(x.clone(), blocked);
-        let y = self.norm_attention.residual(x, dropout(attended, self.dropout));
-        let hidden = self.expand.forward(y.clone(), self.activation);
-        let fed = self.contract.forward(hidden, Activation::Identity);
-        self.norm_feed_forward.residual(y, dropout(fed, self.dropout))
+        let attended = self.mechanism.forward(self.attention_input(x.clone()), blocked);
+        let attended = dropout(attended, self.dropout);
+        match self.place {
+            NormPlace::Post => {
+                let y = self.norm_attention.residual(x, attended);
+                self.norm_feed_forward.residual(y.clone(), self.feed_forward(y))
+            }
+            NormPlace::Pre => {
+                let y = x + attended;
+                y.clone() + self.feed_forward(self.norm_feed_forward.forward(y))
+            }
+        }
+    }
+
+    fn attention_input(&self, x: Tensor<3>) -> Tensor<3> {
+        match self.place {
+            NormPlace::Post => x,
+            NormPlace::Pre => self.norm_attention.forward(x),
+        }
+    }
+
+    /// What the feed-forward maps add to `y`.
+    fn feed_forward(&self, y: Tensor<3>) -> Tensor<3> {
+        let hidden = dropout(self.expand.forward(y, self.activation), self.dropout);
+        dropout(self.contract.forward(hidden, Activation::Identity), self.dropout)
     }
 
     fn plan(&self, plan: &mut PlanBuilder, x: Slot) -> Option<Slot> {

@@ -5,7 +5,7 @@ mod encoder_block;
 mod time_space;
 
 pub use dropout::dropout;
-pub use encoder_block::{Encoder, EncoderBlock, EncoderConfig};
+pub use encoder_block::{Encoder, EncoderBlock, EncoderConfig, NormPlace};
 pub use time_space::{
     TimeSpaceEmbedding, TimeSpaceEmbeddingConfig, TimeSpaceReadout, TimeSpaceReadoutConfig,
 };

@@ -18,8 +18,8 @@ use serde::{Deserialize, Serialize};
 use super::readout::{ForecastShape, Readout, ReadoutRule};
 use crate::error::{InvalidConfig, positive};
 use crate::layer::{
-    Encoder, EncoderConfig, TimeSpaceEmbedding, TimeSpaceEmbeddingConfig, TimeSpaceReadout,
-    TimeSpaceReadoutConfig,
+    Encoder, EncoderConfig, NormPlace, TimeSpaceEmbedding, TimeSpaceEmbeddingConfig,
+    TimeSpaceReadout, TimeSpaceReadoutConfig,
 };
 use crate::mechanism::{Mechanism, MechanismConfig};
 use crate::parameter::TimeMatrix;
@@ -123,6 +123,7 @@ impl ForecasterConfig {
             d_model: self.d_model,
             d_ff: self.d_ff,
             n_layers: self.n_layers,
+            norm: NormPlace::Post,
             activation: Activation::Relu,
             dropout: 0.0,
             mechanism: self.mechanism.clone(),

@@ -1,4 +1,4 @@
-//! Layer normalisation of a residual sum, `LN(x + branch)`.
+//! Layer normalisation, alone and of a residual sum.
 //!
 //! ```text
 //! s = x + branch      LN(s) = γ ⊙ (s − mean(s)) / √(var(s) + ε) + β
@@ -9,14 +9,14 @@
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor};
 use regard_kernels::plan::{PlanBuilder, Slot};
-use regard_kernels::pointwise::residual_norm;
+use regard_kernels::pointwise::{layer_norm, residual_norm};
 
 use super::init::constant;
 
 /// Keeps the division finite for a row of equal features.
 const EPS: f64 = 1e-5;
 
-/// Layer normalisation over the features of a residual sum.
+/// Layer normalisation over the features of every row.
 #[derive(Module, Debug)]
 pub struct LayerNorm {
     gamma: Param<Tensor<1>>,
@@ -28,6 +28,15 @@ impl LayerNorm {
     #[must_use]
     pub fn new(d_model: usize, device: &Device) -> Self {
         Self { gamma: constant([d_model], 1.0, device), beta: constant([d_model], 0.0, device) }
+    }
+
+    /// Normalises `x`, row by row.
+    ///
+    /// # Shapes
+    /// - `x` and the result: `[batch, time, d_model]`
+    #[must_use]
+    pub fn forward(&self, x: Tensor<3>) -> Tensor<3> {
+        layer_norm(x, self.gamma.val(), self.beta.val(), EPS)
     }
 
     /// Normalises `x + branch`, row by row.

@@ -71,11 +71,11 @@ impl Classification {
         let description = data.description.clone();
         let LabelledSplit { train, validation, test, .. } = config.split.split(data)?;
         let channels = train.set.channels();
-        config.augment.check(channels)?;
+        config.augment.check(channels, None)?;
         let fitted = Normalization::fit(&train.set);
         let std = fitted.std.clone();
         let normalization = if config.data.normalize {
-            fitted
+            Normalization::fit_sample(&train.set)
         } else {
             let one = vec![1.0; channels];
             Normalization { mean: vec![0.0; channels], std: one.clone(), increment_std: one }
@@ -96,7 +96,7 @@ impl Classification {
             time,
         });
         Ok(Self {
-            shape: ClassifyShape { time, channels, classes: info.classes.len() },
+            shape: ClassifyShape::series(time, channels, info.classes.len()),
             train,
             validation,
             test,
@@ -150,7 +150,7 @@ impl Part {
         for (slot, &i) in indices.iter().enumerate() {
             let mut values = self.set.set.series[i].values.clone();
             if let (Some(augmentation), Some(rng)) = (augmentation, &mut rng) {
-                augmentation.config.apply(rng, &mut values, channels, augmentation.std);
+                augmentation.config.apply(rng, &mut values, channels, augmentation.std, None);
             }
             let at = slot * time * channels;
             rows[at..at + values.len()]

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use burn::module::{ModuleMapper, ModuleVisitor, Param};
 use burn::tensor::Gradients;
 use burn::tensor::activation::log_softmax;
-use regard_kernels::adam::{AdamState, AdamStep, adam};
+use regard_kernels::adam::{AdamRule, AdamState, AdamStep, adam};
 use regard_kernels::testing::{assert_close, double, golden};
 
 use super::*;
@@ -92,6 +92,7 @@ impl ModuleVisitor for Compare<'_> {
         let zeros = grad.zeros_like();
         let state = AdamState { param: value.reshape([n]), mean: zeros.clone(), square: zeros };
         let step = AdamStep {
+            rule: AdamRule::Plain,
             learning_rate: 0.006,
             beta_1: 0.9,
             beta_2: 0.999,

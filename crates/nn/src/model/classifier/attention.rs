@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! x      = stem(series), or the series
-//! e_t    = activation(x_t W_in + b_in) (+ p_t)
+//! e_t    = activation(x_t W_in + b_in) (+ p_t)         faint: e_t = √d activation(…) + p_t
 //! h      = encoder blocks(e), or mechanism(e) alone
 //! logits = pool(h) W_out + b_out
 //! ```
@@ -10,7 +10,9 @@
 //! Source: the ends are those of Chevalier 2018, arXiv:1808.05578, and of its code (exponential
 //! linear unit, last row); blocks and the places of dropout (sums of embedding and position, what
 //! each sub-layer adds) are those of Vaswani et al. 2017, §5.4, arXiv:1706.03762. Positions are
-//! trained, one per step, and start as `U(±1/√d)`.
+//! trained, one per step, and start as `U(±1/√d)`. With faint positions, post-norm blocks with GELU
+//! and flattened rows it is the classifier released with Zerveas et al. 2021, arXiv:2010.02803, with
+//! the layer norms of Wu et al. 2022, arXiv:2202.06258.
 
 use burn::module::{Module, Param};
 use burn::tensor::{Bool, Device, Tensor};
@@ -22,9 +24,12 @@ use super::input::{InputActivation, InputMap};
 use super::stem::{Stem, StemConvolution, StemState};
 use super::{ClassifyShape, Pooling};
 use crate::error::{InvalidConfig, positive, rate};
-use crate::layer::{Encoder, EncoderConfig, dropout};
+use crate::layer::{Encoder, EncoderConfig, NormPlace, dropout};
 use crate::mechanism::{Attention, Larnn, Mechanism, MechanismConfig};
-use crate::parameter::{fan_in_bound, uniform};
+use crate::parameter::{AffineConfig, WeightInit, fan_in_bound, uniform};
+
+/// Bound of the initial positions where they are faint.
+const FAINT: f64 = 0.02;
 
 /// Configuration of [`AttentionClassifier`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -48,7 +53,8 @@ pub struct AttentionClassifierConfig {
     /// How the rows become one.
     #[serde(default)]
     pub pooling: Pooling,
-    /// Dropout of the embedded input, and in encoder blocks of what each sub-layer adds.
+    /// Dropout of the embedded input, in encoder blocks of what stands between the feed-forward maps and
+    /// of what each sub-layer adds, and of flattened rows.
     #[serde(default)]
     pub dropout: f64,
 }
@@ -62,6 +68,9 @@ pub enum Positions {
     None,
     /// A trained row is added to each row of the input.
     Learned,
+    /// Likewise, but the rows start as `U(±0.02)`, and the input map, whose weights start as
+    /// `U(±1/√channels)`, is made `√d` times larger: at first the input counts for much more.
+    Faint,
 }
 
 /// What stands around the mechanism, chosen by the key `kind`.
@@ -69,14 +78,51 @@ pub enum Positions {
 #[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum BlockConfig {
     /// Encoder blocks: residual sums, layer norms, feed-forward maps.
-    Encoder {
-        /// Width between the feed-forward maps.
-        d_ff: usize,
-        /// Number of blocks.
-        n_layers: usize,
-    },
+    Encoder(EncoderBlocks),
     /// Nothing: the mechanism alone, as for a recurrent one that is a stack by itself.
     Bare {},
+}
+
+/// Encoder blocks around a mechanism.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EncoderBlocks {
+    /// Width between the feed-forward maps.
+    pub d_ff: usize,
+    /// Number of blocks.
+    pub n_layers: usize,
+    /// What stands between the feed-forward maps.
+    #[serde(default)]
+    pub activation: BlockActivation,
+    /// Where the norms stand.
+    #[serde(default)]
+    pub norm: NormPlace,
+    /// Whether attention sees the rows behind the end of a series.
+    #[serde(default)]
+    pub padding: PaddingPolicy,
+}
+
+/// What stands between the feed-forward maps of a block.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum BlockActivation {
+    /// `max(z, 0)`.
+    #[default]
+    Relu,
+    /// `z Φ(z)`, exact.
+    Gelu,
+}
+
+/// What attention makes of the rows behind the end of a series.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PaddingPolicy {
+    /// No row sees them: a padded series gives the result of the series alone.
+    #[default]
+    Mask,
+    /// Every row sees them, embedded zeros with their positions, as in the code released with Wu et al.
+    /// 2022: the result depends on the length of the longest series.
+    Ignore,
 }
 
 /// A classifier with any attention mechanism; build with [`AttentionClassifierConfig::init`].
@@ -88,6 +134,11 @@ pub struct AttentionClassifier {
     positions: Option<Param<Tensor<2>>>,
     body: Body,
     pub(super) head: Head,
+    /// Factor on the input map.
+    #[module(skip)]
+    scale: f64,
+    #[module(skip)]
+    padding: PaddingPolicy,
     #[module(skip)]
     dropout: f64,
 }
@@ -119,29 +170,39 @@ impl AttentionClassifierConfig {
         counts.into_iter().try_for_each(positive)?;
         rate(("dropout", self.dropout))?;
         let stem = Stem::new(&self.stem, shape.channels, device)?;
-        let ClassifyShape { time, channels, classes } = Stem::shape(&self.stem, shape);
+        let shape = Stem::shape(&self.stem, shape);
+        let ClassifyShape { time, channels, .. } = shape;
         let d = self.d_model;
-        let learned = self.positions == Positions::Learned;
+        let (law, scale, bound) = match self.positions {
+            Positions::None => (WeightInit::Xavier, 1.0, None),
+            Positions::Learned => (WeightInit::Xavier, 1.0, Some(fan_in_bound(d))),
+            Positions::Faint => (WeightInit::FanIn, (d as f64).sqrt(), Some(FAINT)),
+        };
+        let map = AffineConfig { weight: law, ..InputMap::config(channels, d) };
         Ok(AttentionClassifier {
             stem,
-            input: InputMap::new(channels, d, self.activation, device),
-            positions: learned.then(|| uniform([time, d], fan_in_bound(d), device)),
+            input: InputMap::new(map, self.activation, device),
+            positions: bound.map(|bound| uniform([time, d], bound, device)),
             body: match self.encoder() {
                 Some(encoder) => Body::Encoder(encoder.init(time, device)?),
                 None => Body::Bare(self.mechanism.init(d, time, device)?),
             },
-            head: self.head(classes).init(device),
+            head: self.head(shape).init(device),
+            scale,
+            padding: self.block.padding(),
             dropout: self.dropout,
         })
     }
 
     /// Those of the stem, `(n + 1) d`, `p d` of learned positions, the blocks, `d` of attention
-    /// pooling, `(d + 1) m` for `n` channels and `p` rows behind the stem and `m` classes.
+    /// pooling, `(d + 1) m` for `n` channels and `p` rows behind the stem and `m` classes; `2 d` and
+    /// `(p d + 1) m` where rows are flattened.
     #[must_use]
     pub fn n_parameters(&self, shape: ClassifyShape) -> usize {
         let stem = Stem::n_parameters(&self.stem, shape.channels);
-        let ClassifyShape { time, channels, classes } = Stem::shape(&self.stem, shape);
-        let positions = if self.positions == Positions::Learned { time * self.d_model } else { 0 };
+        let shape = Stem::shape(&self.stem, shape);
+        let ClassifyShape { time, channels, .. } = shape;
+        let positions = if self.positions == Positions::None { 0 } else { time * self.d_model };
         let body = match self.encoder() {
             Some(encoder) => encoder.n_parameters(time),
             None => self.mechanism.n_parameters(self.d_model, time),
@@ -149,37 +210,72 @@ impl AttentionClassifierConfig {
         stem + InputMap::config(channels, self.d_model).n_parameters()
             + positions
             + body
-            + self.head(classes).n_parameters()
+            + self.head(shape).n_parameters()
     }
 
-    /// Those of the stem, `p n d`, the blocks, `d m`.
+    /// Those of the stem, `p n d`, the blocks, `d m` or `p d m`.
     #[must_use]
     pub fn multiply_adds(&self, shape: ClassifyShape) -> u64 {
         let stem = Stem::multiply_adds(&self.stem, shape);
-        let ClassifyShape { time, channels, classes } = Stem::shape(&self.stem, shape);
+        let shape = Stem::shape(&self.stem, shape);
+        let ClassifyShape { time, channels, .. } = shape;
         let body = match self.encoder() {
             Some(encoder) => encoder.multiply_adds(time),
             None => self.mechanism.multiply_adds(self.d_model, time),
         };
         stem + time as u64 * InputMap::config(channels, self.d_model).multiply_adds()
             + body
-            + self.head(classes).multiply_adds()
+            + self.head(shape).multiply_adds()
     }
 
     fn encoder(&self) -> Option<EncoderConfig> {
-        let BlockConfig::Encoder { d_ff, n_layers } = self.block else { return None };
-        Some(EncoderConfig {
-            d_model: self.d_model,
-            d_ff,
-            n_layers,
-            activation: Activation::Relu,
-            dropout: self.dropout,
-            mechanism: self.mechanism.clone(),
-        })
+        let BlockConfig::Encoder(blocks) = self.block else { return None };
+        Some(blocks.around(self.mechanism.clone(), self.d_model, self.dropout))
     }
 
-    fn head(&self, classes: usize) -> HeadConfig {
-        HeadConfig { d_in: self.d_model, classes, pooling: self.pooling }
+    fn head(&self, shape: ClassifyShape) -> HeadConfig {
+        let ClassifyShape { time, classes, .. } = shape;
+        HeadConfig {
+            d_in: self.d_model,
+            time,
+            classes,
+            pooling: self.pooling,
+            dropout: self.dropout,
+        }
+    }
+}
+
+impl BlockConfig {
+    /// Post-norm encoder blocks with ReLU.
+    #[must_use]
+    pub fn encoder(d_ff: usize, n_layers: usize) -> Self {
+        let (activation, norm) = (BlockActivation::Relu, NormPlace::Post);
+        let padding = PaddingPolicy::Mask;
+        Self::Encoder(EncoderBlocks { d_ff, n_layers, activation, norm, padding })
+    }
+
+    fn padding(&self) -> PaddingPolicy {
+        match self {
+            Self::Encoder(blocks) => blocks.padding,
+            Self::Bare {} => PaddingPolicy::Mask,
+        }
+    }
+}
+
+impl EncoderBlocks {
+    /// The encoder of these blocks.
+    pub(super) fn around(
+        &self,
+        mechanism: MechanismConfig,
+        d_model: usize,
+        dropout: f64,
+    ) -> EncoderConfig {
+        let Self { d_ff, n_layers, activation, norm, padding: _ } = *self;
+        let activation = match activation {
+            BlockActivation::Relu => Activation::Relu,
+            BlockActivation::Gelu => Activation::Gelu,
+        };
+        EncoderConfig { d_model, d_ff, n_layers, activation, norm, dropout, mechanism }
     }
 }
 
@@ -195,9 +291,10 @@ impl AttentionClassifier {
     pub fn forward(&self, x: Tensor<3>, padding: Option<&Tensor<2, Bool>>) -> Tensor<2> {
         let (e, padding) = self.embedded_series(x, padding);
         let padding = padding.as_ref();
+        let blocked = padding.filter(|_| self.padding == PaddingPolicy::Mask);
         let h = match &self.body {
-            Body::Encoder(encoder) => encoder.forward(e, padding),
-            Body::Bare(mechanism) => mechanism.forward(e, padding.cloned()),
+            Body::Encoder(encoder) => encoder.forward(e, blocked),
+            Body::Bare(mechanism) => mechanism.forward(e, blocked.cloned()),
         };
         self.head.forward(h, padding)
     }
@@ -218,7 +315,10 @@ impl AttentionClassifier {
     ) -> (Vec<Tensor<3>>, Option<Tensor<2, Bool>>) {
         let (e, padding) = self.embedded_series(x, padding);
         let inputs = match &self.body {
-            Body::Encoder(encoder) => encoder.inputs(e, padding.as_ref()),
+            Body::Encoder(encoder) => {
+                let blocked = padding.as_ref().filter(|_| self.padding == PaddingPolicy::Mask);
+                encoder.inputs(e, blocked)
+            }
             Body::Bare(_) => vec![e],
         };
         (inputs, padding)
@@ -234,7 +334,7 @@ impl AttentionClassifier {
         let [_, time, _] = x.dims();
         let mut e = self.input.forward(x);
         if let Some(positions) = &self.positions {
-            e = e + positions.val().narrow(0, 0, time).unsqueeze_dim(0);
+            e = e * self.scale + positions.val().narrow(0, 0, time).unsqueeze_dim(0);
         }
         (dropout(e, self.dropout), padding)
     }
@@ -252,9 +352,14 @@ impl AttentionClassifier {
     /// The LARNN, if it stands alone and nothing else depends on the place of a row.
     pub(super) fn bare_larnn(&self) -> Option<&Larnn> {
         match &self.body {
-            Body::Bare(Mechanism::Larnn(larnn)) if self.positions.is_none() => Some(larnn),
+            Body::Bare(Mechanism::Larnn(larnn)) if self.is_recurrent() => Some(larnn),
             _ => None,
         }
+    }
+
+    /// Whether nothing around the mechanism depends on the place of a row.
+    fn is_recurrent(&self) -> bool {
+        self.positions.is_none() && self.head.is_recurrent()
     }
 
     /// The attention of every block, first block first.

@@ -77,7 +77,7 @@ impl CnnClassifierConfig {
         shape: ClassifyShape,
         device: &Device,
     ) -> Result<CnnClassifier, InvalidConfig> {
-        let ClassifyShape { time, channels, classes } = shape;
+        let ClassifyShape { time, channels, classes, .. } = shape;
         let counts = [
             ("the number of convolutions", self.convolutions.len()),
             ("time", time),
@@ -96,7 +96,7 @@ impl CnnClassifierConfig {
         };
         Ok(CnnClassifier {
             layers: self.layers(channels).map(layer).collect(),
-            head: self.head(classes).init(device),
+            head: self.head(shape).init(device),
             dropout: self.dropout,
         })
     }
@@ -105,8 +105,7 @@ impl CnnClassifierConfig {
     #[must_use]
     pub fn n_parameters(&self, shape: ClassifyShape) -> usize {
         let layer = |(d_in, Convolution { filters, length })| filters * (d_in * length + 2);
-        self.layers(shape.channels).map(layer).sum::<usize>()
-            + self.head(shape.classes).n_parameters()
+        self.layers(shape.channels).map(layer).sum::<usize>() + self.head(shape).n_parameters()
     }
 
     /// `p c f l` per convolution for `p` steps, `f m` of the output.
@@ -114,7 +113,7 @@ impl CnnClassifierConfig {
     pub fn multiply_adds(&self, shape: ClassifyShape) -> u64 {
         let step = |(d_in, Convolution { filters, length })| (filters * d_in * length) as u64;
         shape.time as u64 * self.layers(shape.channels).map(step).sum::<u64>()
-            + self.head(shape.classes).multiply_adds()
+            + self.head(shape).multiply_adds()
     }
 
     /// What each convolution reads, and the convolution.
@@ -123,9 +122,10 @@ impl CnnClassifierConfig {
         std::iter::once(channels).chain(widths).zip(self.convolutions.iter().copied())
     }
 
-    fn head(&self, classes: usize) -> HeadConfig {
+    fn head(&self, shape: ClassifyShape) -> HeadConfig {
+        let ClassifyShape { time, classes, .. } = shape;
         let d_in = self.convolutions.last().map_or(0, |convolution| convolution.filters);
-        HeadConfig { d_in, classes, pooling: Pooling::Mean }
+        HeadConfig { d_in, time, classes, pooling: Pooling::Mean, dropout: 0.0 }
     }
 }
 

@@ -87,15 +87,18 @@ impl GruClassifierConfig {
         counts.into_iter().try_for_each(positive)?;
         rate(("dropout", self.dropout))?;
         let stem = Stem::new(&self.stem, shape.channels, device)?;
-        let ClassifyShape { channels, classes, .. } = Stem::shape(&self.stem, shape);
+        let shape = Stem::shape(&self.stem, shape);
+        let channels = shape.channels;
         let h = self.d_hidden;
-        let input = self.input.map(|activation| InputMap::new(channels, h, activation, device));
+        let input = self
+            .input
+            .map(|activation| InputMap::new(InputMap::config(channels, h), activation, device));
         let layer = |d_in| GruLayer::new(d_in, h, device);
         Ok(GruClassifier {
             stem,
             input,
             layers: self.input_widths(channels).map(layer).collect(),
-            head: self.head(classes).init(device),
+            head: self.head(shape).init(device),
             dropout: self.dropout,
         })
     }
@@ -110,7 +113,7 @@ impl GruClassifierConfig {
         let layer = |d_in| 3 * self.d_hidden * (d_in + self.d_hidden + 2);
         stem + input
             + self.input_widths(shape.channels).map(layer).sum::<usize>()
-            + self.head(shape.classes).n_parameters()
+            + self.head(shape).n_parameters()
     }
 
     /// Those of the stem, `p (n H + Σ 3H (d_in + H)) + H m` for `p` rows behind it.
@@ -121,7 +124,7 @@ impl GruClassifierConfig {
         let input = self.input_map(shape.channels).map_or(0, |map| map.multiply_adds());
         let layer = |d_in| 3 * self.d_hidden * (d_in + self.d_hidden);
         let layers = self.input_widths(shape.channels).map(layer).sum::<usize>() as u64;
-        stem + shape.time as u64 * (input + layers) + self.head(shape.classes).multiply_adds()
+        stem + shape.time as u64 * (input + layers) + self.head(shape).multiply_adds()
     }
 
     fn input_map(&self, channels: usize) -> Option<AffineConfig> {
@@ -134,8 +137,15 @@ impl GruClassifierConfig {
         std::iter::once(first).chain(std::iter::repeat(self.d_hidden)).take(self.n_layers)
     }
 
-    fn head(&self, classes: usize) -> HeadConfig {
-        HeadConfig { d_in: self.d_hidden, classes, pooling: self.pooling }
+    fn head(&self, shape: ClassifyShape) -> HeadConfig {
+        let ClassifyShape { time, classes, .. } = shape;
+        HeadConfig {
+            d_in: self.d_hidden,
+            time,
+            classes,
+            pooling: self.pooling,
+            dropout: self.dropout,
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use burn::module::Module;
 use burn::tensor::{Bool, Device, Tensor};
+use regard_kernels::affine::affine;
 use regard_kernels::pointwise::Activation;
 
 use super::pooling::{Pool, PoolState, Pooling};
@@ -12,8 +13,12 @@ use crate::parameter::{Affine, AffineConfig, BiasInit, WeightInit};
 pub(super) struct HeadConfig {
     /// Width of the rows.
     pub(super) d_in: usize,
+    /// Rows of the longest series.
+    pub(super) time: usize,
     pub(super) classes: usize,
     pub(super) pooling: Pooling,
+    /// Dropout of flattened rows.
+    pub(super) dropout: f64,
 }
 
 /// The end of a classifier.
@@ -24,9 +29,10 @@ pub(super) struct Head {
 }
 
 impl HeadConfig {
-    /// Draws the query where there is one, then the map.
+    /// Draws what the pooling trains, then the map.
     pub(super) fn init(&self, device: &Device) -> Head {
-        Head { pool: self.pooling.init(self.d_in, device), output: self.output().init(device) }
+        let pool = self.pooling.init(self.d_in, self.dropout, device);
+        Head { pool, output: self.output().init(device) }
     }
 
     pub(super) fn n_parameters(&self) -> usize {
@@ -39,8 +45,11 @@ impl HeadConfig {
     }
 
     fn output(&self) -> AffineConfig {
-        let (weight, bias) = (WeightInit::Xavier, BiasInit::FanIn);
-        AffineConfig { d_in: self.d_in, d_out: self.classes, weight, bias }
+        // Flattened rows are many: Xavier's bound would be √6 times that of their number alone.
+        let flat = self.pooling == Pooling::Flatten;
+        let weight = if flat { WeightInit::FanIn } else { WeightInit::Xavier };
+        let d_in = self.pooling.d_out(self.d_in, self.time);
+        AffineConfig { d_in, d_out: self.classes, weight, bias: BiasInit::FanIn }
     }
 }
 
@@ -51,8 +60,17 @@ impl Head {
         (self.output.forward(row, Activation::Identity), state)
     }
 
-    /// `[batch, time, d_in]` to `[batch, classes]`.
+    /// Whether logits can follow row by row.
+    pub(super) fn is_recurrent(&self) -> bool {
+        self.pool.pooling != Pooling::Flatten
+    }
+
+    /// `[batch, time, d_in]` to `[batch, classes]`; flattened rows that are fewer than those of the
+    /// longest series are as if padded.
     pub(super) fn forward(&self, x: Tensor<3>, padding: Option<&Tensor<2, Bool>>) -> Tensor<2> {
-        self.output.forward(self.pool.forward(x, padding), Activation::Identity).squeeze_dim(1)
+        let row = self.pool.forward(x, padding);
+        let [_, _, width] = row.dims();
+        let weight = self.output.weight.val().narrow(0, 0, width);
+        affine(row, weight, Some(self.output.bias.val()), Activation::Identity).squeeze_dim(1)
     }
 }

@@ -1,7 +1,7 @@
 //! The first map of a classifier, `activation(x W + b)`, from the channels to the width of the model.
 //!
-//! Xavier-uniform weight and bias `U(±1/√channels)`, as in the code released with Chevalier 2018,
-//! arXiv:1808.05578.
+//! Xavier-uniform weight, unless a model has another law, and bias `U(±1/√channels)`, as in the code
+//! released with Chevalier 2018, arXiv:1808.05578.
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor, activation};
@@ -37,13 +37,8 @@ impl InputMap {
         AffineConfig { d_in: channels, d_out: d_model, weight, bias }
     }
 
-    pub(super) fn new(
-        channels: usize,
-        d_model: usize,
-        activation: InputActivation,
-        device: &Device,
-    ) -> Self {
-        Self { map: Self::config(channels, d_model).init(device), activation }
+    pub(super) fn new(map: AffineConfig, activation: InputActivation, device: &Device) -> Self {
+        Self { map: map.init(device), activation }
     }
 
     /// `[batch, time, channels]` to `[batch, time, d_model]`.

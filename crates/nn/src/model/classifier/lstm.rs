@@ -86,15 +86,18 @@ impl LstmClassifierConfig {
         counts.into_iter().try_for_each(positive)?;
         rate(("dropout", self.dropout))?;
         let stem = Stem::new(&self.stem, shape.channels, device)?;
-        let ClassifyShape { channels, classes, .. } = Stem::shape(&self.stem, shape);
+        let shape = Stem::shape(&self.stem, shape);
+        let channels = shape.channels;
         let h = self.d_hidden;
-        let input = self.input.map(|activation| InputMap::new(channels, h, activation, device));
+        let input = self
+            .input
+            .map(|activation| InputMap::new(InputMap::config(channels, h), activation, device));
         let layer = |d_in| LstmLayer::new(d_in, h, self.forget_bias, device);
         Ok(LstmClassifier {
             stem,
             input,
             layers: self.input_widths(channels).map(layer).collect(),
-            head: self.head(classes).init(device),
+            head: self.head(shape).init(device),
             dropout: self.dropout,
         })
     }
@@ -109,7 +112,7 @@ impl LstmClassifierConfig {
         let layer = |d_in| 4 * self.d_hidden * (d_in + self.d_hidden + 2);
         stem + input
             + self.input_widths(shape.channels).map(layer).sum::<usize>()
-            + self.head(shape.classes).n_parameters()
+            + self.head(shape).n_parameters()
     }
 
     /// Those of the stem, `p (n H + Σ 4H (d_in + H)) + H m` for `p` rows behind it.
@@ -120,7 +123,7 @@ impl LstmClassifierConfig {
         let input = self.input_map(shape.channels).map_or(0, |map| map.multiply_adds());
         let layer = |d_in| 4 * self.d_hidden * (d_in + self.d_hidden);
         let layers = self.input_widths(shape.channels).map(layer).sum::<usize>() as u64;
-        stem + shape.time as u64 * (input + layers) + self.head(shape.classes).multiply_adds()
+        stem + shape.time as u64 * (input + layers) + self.head(shape).multiply_adds()
     }
 
     fn input_map(&self, channels: usize) -> Option<AffineConfig> {
@@ -133,8 +136,15 @@ impl LstmClassifierConfig {
         std::iter::once(first).chain(std::iter::repeat(self.d_hidden)).take(self.n_layers)
     }
 
-    fn head(&self, classes: usize) -> HeadConfig {
-        HeadConfig { d_in: self.d_hidden, classes, pooling: self.pooling }
+    fn head(&self, shape: ClassifyShape) -> HeadConfig {
+        let ClassifyShape { time, classes, .. } = shape;
+        HeadConfig {
+            d_in: self.d_hidden,
+            time,
+            classes,
+            pooling: self.pooling,
+            dropout: self.dropout,
+        }
     }
 }
 

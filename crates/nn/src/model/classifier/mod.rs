@@ -6,7 +6,7 @@
 //!
 //! [`ClassifierConfig`] chooses one by its key `kind`; [`Classifier`] is any of them. Series of
 //! unequal length are padded behind and come with a mask; what stands in padded rows never changes
-//! the logits of a series. Dropout and statistics of the batch are in use where the input is on a
+//! the logits of a series, nor do the rows themselves unless [`PaddingPolicy::Ignore`] says so. Dropout and statistics of the batch are in use where the input is on a
 //! device with autodiff, as in training, and not elsewhere.
 
 mod attention;
@@ -22,12 +22,16 @@ mod pooling;
 mod residual_bilstm;
 mod stem;
 mod stream;
+mod vision;
 
 use burn::module::Module;
 use burn::tensor::{Bool, Device, Tensor, assert_shape};
 use serde::{Deserialize, Serialize};
 
-pub use attention::{AttentionClassifier, AttentionClassifierConfig, BlockConfig, Positions};
+pub use attention::{
+    AttentionClassifier, AttentionClassifierConfig, BlockActivation, BlockConfig, EncoderBlocks,
+    PaddingPolicy, Positions,
+};
 pub use cnn::{CnnClassifier, CnnClassifierConfig, Convolution};
 pub use gru::{GruClassifier, GruClassifierConfig};
 pub use input::InputActivation;
@@ -38,6 +42,7 @@ pub use pooling::Pooling;
 pub use residual_bilstm::{ResidualBilstmClassifier, ResidualBilstmClassifierConfig};
 pub use stem::StemConvolution;
 pub use stream::{ClassifierState, RecurrentClassifier};
+pub use vision::{ImagePooling, Patches, VisionClassifier, VisionClassifierConfig};
 
 use crate::error::InvalidConfig;
 
@@ -51,6 +56,17 @@ pub struct ClassifyShape {
     pub channels: usize,
     /// Number of classes.
     pub classes: usize,
+    /// Height and width of an image whose pixels are the steps, row by row; `None` for a series.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grid: Option<[usize; 2]>,
+}
+
+impl ClassifyShape {
+    /// The sizes of series.
+    #[must_use]
+    pub const fn series(time: usize, channels: usize, classes: usize) -> Self {
+        Self { time, channels, classes, grid: None }
+    }
 }
 
 /// Every classifier and its configuration, chosen by the key `kind`.
@@ -59,6 +75,8 @@ pub struct ClassifyShape {
 pub enum ClassifierConfig {
     /// Any attention mechanism, in encoder blocks or by itself.
     Classifier(AttentionClassifierConfig),
+    /// Images, cut into patches, with any attention mechanism.
+    Vision(VisionClassifierConfig),
     /// Stacked LSTM layers.
     Lstm(LstmClassifierConfig),
     /// Stacked layers of gated recurrent units.
@@ -76,6 +94,8 @@ pub enum ClassifierConfig {
 pub enum Classifier {
     /// Any attention mechanism, in encoder blocks or by itself.
     Classifier(AttentionClassifier),
+    /// Images, cut into patches, with any attention mechanism.
+    Vision(VisionClassifier),
     /// Stacked LSTM layers.
     Lstm(LstmClassifier),
     /// Stacked layers of gated recurrent units.
@@ -96,6 +116,7 @@ impl ClassifierConfig {
     pub fn init(&self, shape: ClassifyShape, device: &Device) -> Result<Classifier, InvalidConfig> {
         Ok(match self {
             Self::Classifier(config) => Classifier::Classifier(config.init(shape, device)?),
+            Self::Vision(config) => Classifier::Vision(config.init(shape, device)?),
             Self::Lstm(config) => Classifier::Lstm(config.init(shape, device)?),
             Self::Gru(config) => Classifier::Gru(config.init(shape, device)?),
             Self::ResidualBilstm(config) => Classifier::ResidualBilstm(config.init(shape, device)?),
@@ -109,6 +130,7 @@ impl ClassifierConfig {
     pub fn n_parameters(&self, shape: ClassifyShape) -> usize {
         match self {
             Self::Classifier(config) => config.n_parameters(shape),
+            Self::Vision(config) => config.n_parameters(shape),
             Self::Lstm(config) => config.n_parameters(shape),
             Self::Gru(config) => config.n_parameters(shape),
             Self::ResidualBilstm(config) => config.n_parameters(shape),
@@ -122,6 +144,7 @@ impl ClassifierConfig {
     pub fn multiply_adds(&self, shape: ClassifyShape) -> u64 {
         match self {
             Self::Classifier(config) => config.multiply_adds(shape),
+            Self::Vision(config) => config.multiply_adds(shape),
             Self::Lstm(config) => config.multiply_adds(shape),
             Self::Gru(config) => config.multiply_adds(shape),
             Self::ResidualBilstm(config) => config.multiply_adds(shape),
@@ -142,7 +165,7 @@ impl Classifier {
     ///
     /// # Panics
     /// If `x` has other channels than the classifier was built for, no step, or more steps than
-    /// learned positions, or if `padding` is of another shape.
+    /// learned positions, if `padding` is of another shape, or if an image has any.
     #[must_use]
     pub fn forward(&self, x: Tensor<3>, padding: Option<Tensor<2, Bool>>) -> Tensor<2> {
         let [batch, time, channels] = x.dims();
@@ -157,6 +180,7 @@ impl Classifier {
         let padding = padding.as_ref();
         match self {
             Self::Classifier(model) => model.forward(x, padding),
+            Self::Vision(model) => model.forward(x, padding),
             Self::Lstm(model) => model.forward(x, padding),
             Self::Gru(model) => model.forward(x, padding),
             Self::ResidualBilstm(model) => model.forward(x, padding),
@@ -166,5 +190,7 @@ impl Classifier {
     }
 }
 
+#[cfg(test)]
+mod golden_tests;
 #[cfg(test)]
 mod tests;

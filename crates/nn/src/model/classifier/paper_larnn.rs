@@ -113,7 +113,7 @@ impl PaperLarnnClassifierConfig {
         shape: ClassifyShape,
         device: &Device,
     ) -> Result<PaperLarnnClassifier, InvalidConfig> {
-        let ClassifyShape { time, channels, classes } = shape;
+        let ClassifyShape { time, channels, classes, .. } = shape;
         let counts = [
             ("window", self.window),
             ("n_layers", self.n_layers),
@@ -125,9 +125,13 @@ impl PaperLarnnClassifierConfig {
         divides(("d_hidden", self.d_hidden), ("n_heads", self.n_heads))?;
         rate(("dropout", self.dropout))?;
         Ok(PaperLarnnClassifier {
-            input: InputMap::new(channels, self.d_hidden, InputActivation::Elu, device),
+            input: InputMap::new(
+                InputMap::config(channels, self.d_hidden),
+                InputActivation::Elu,
+                device,
+            ),
             cell: FrozenCell::new(self, device),
-            head: self.head(classes).init(device),
+            head: self.head(shape).init(device),
             config: self.clone(),
         })
     }
@@ -136,23 +140,24 @@ impl PaperLarnnClassifierConfig {
     #[must_use]
     pub fn n_parameters(&self, shape: ClassifyShape) -> usize {
         InputMap::config(shape.channels, self.d_hidden).n_parameters()
-            + self.head(shape.classes).n_parameters()
+            + self.head(shape).n_parameters()
     }
 
     /// Per step `n H` and for every pass `17 H²` and `2 H` per cell in the window; then `H m`.
     #[must_use]
     pub fn multiply_adds(&self, shape: ClassifyShape) -> u64 {
-        let ClassifyShape { time, channels, classes } = shape;
+        let ClassifyShape { time, channels, .. } = shape;
         let h = self.d_hidden;
         let attended: usize = (1..=time * self.n_layers).map(|n| n.min(self.window)).sum();
         let passes = (17 * h * h * time * self.n_layers + 2 * h * attended) as u64;
         time as u64 * InputMap::config(channels, h).multiply_adds()
             + passes
-            + self.head(classes).multiply_adds()
+            + self.head(shape).multiply_adds()
     }
 
-    fn head(&self, classes: usize) -> HeadConfig {
-        HeadConfig { d_in: self.d_hidden, classes, pooling: Pooling::Last }
+    fn head(&self, shape: ClassifyShape) -> HeadConfig {
+        let ClassifyShape { time, classes, .. } = shape;
+        HeadConfig { d_in: self.d_hidden, time, classes, pooling: Pooling::Last, dropout: 0.0 }
     }
 
     fn n_position(&self) -> usize {
@@ -324,7 +329,7 @@ mod tests {
     fn check(name: &str, config: &PaperLarnnClassifierConfig) {
         let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/larnn").join(name);
         let file = file.as_path();
-        let shape = ClassifyShape { time: 11, channels: 9, classes: 6 };
+        let shape = ClassifyShape::series(11, 9, 6);
         let mut model = double(config.init(shape, &Device::default()).unwrap());
         model.cell = cell(file, config.mode);
         let maps = [(&mut model.input.map, "in"), (&mut model.head.output, "out")];
@@ -377,7 +382,7 @@ mod tests {
     #[test]
     fn the_best_run_trains_as_few_values_as_recorded() {
         let config = PaperLarnnClassifierConfig::default();
-        let shape = ClassifyShape { time: 128, channels: 9, classes: 6 };
+        let shape = ClassifyShape::series(128, 9, 6);
         assert_eq!(config.n_parameters(shape), 1302);
         let model = config.init(shape, &Device::default()).unwrap();
         // 113 643 + 162 registered in the code, without 8·81 of the norm of the gates and with the
@@ -391,7 +396,7 @@ mod tests {
         let device = Device::default();
         let config =
             PaperLarnnClassifierConfig { d_hidden: 8, n_heads: 2, window: 4, ..Default::default() };
-        let shape = ClassifyShape { time: 5, channels: 3, classes: 2 };
+        let shape = ClassifyShape::series(5, 3, 2);
         let model = config.init(shape, &device).unwrap();
         let x = normal([4, 5, 3], 1).cast(FloatDType::F32);
         let logits = || to_f64(&model.forward(x.clone(), None));

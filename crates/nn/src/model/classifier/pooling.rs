@@ -4,16 +4,23 @@
 //! last:       y = h_n                                  n: number of rows that are not padding
 //! mean:       y = Σ_t h_t / n
 //! attention:  y = Σ_t w_t h_t      w = softmax_t(h_t · u / √d)
+//! flatten:    y = [g_1 … g_N]      g_t = dropout(GELU(LN(h_t))) for t ≤ n, zero behind
 //! ```
 //!
-//! `u` is trained and starts as `U(±1/√d)`, so that attention starts close to the mean.
+//! `u` is trained and starts as `U(±1/√d)`, so that attention starts close to the mean. `N` is the number
+//! of rows of the longest series.
+//!
+//! Source of `flatten`: the classifier released with Zerveas et al. 2021, arXiv:2010.02803, in the form of
+//! Wu et al. 2022, arXiv:2202.06258, with a layer norm.
 
 use burn::module::{Module, Param};
 use burn::tensor::activation::softmax;
 use burn::tensor::{Bool, Device, Tensor};
+use regard_kernels::pointwise::{Activation, bias_activation};
 use serde::{Deserialize, Serialize};
 
-use crate::parameter::{fan_in_bound, uniform};
+use crate::layer::dropout;
+use crate::parameter::{LayerNorm, fan_in_bound, uniform};
 
 /// How the rows of a series become one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -26,6 +33,8 @@ pub enum Pooling {
     Mean,
     /// A weighted mean, by attention with one trained query.
     Attention,
+    /// All rows side by side, after a norm and an activation.
+    Flatten,
 }
 
 /// Makes one row of many.
@@ -33,18 +42,33 @@ pub enum Pooling {
 pub(super) struct Pool {
     /// `u`, `[d]`; only for attention.
     query: Option<Param<Tensor<1>>>,
+    /// Only to flatten.
+    norm: Option<LayerNorm>,
     #[module(skip)]
-    pooling: Pooling,
+    pub(super) pooling: Pooling,
+    /// Of the flattened rows.
+    #[module(skip)]
+    dropout: f64,
 }
 
 impl Pooling {
     pub(super) fn n_parameters(self, d: usize) -> usize {
-        if self == Self::Attention { d } else { 0 }
+        match self {
+            Self::Last | Self::Mean => 0,
+            Self::Attention => d,
+            Self::Flatten => 2 * d,
+        }
     }
 
-    pub(super) fn init(self, d: usize, device: &Device) -> Pool {
+    /// Width of what rows of width `d` become.
+    pub(super) fn d_out(self, d: usize, time: usize) -> usize {
+        if self == Self::Flatten { time * d } else { d }
+    }
+
+    pub(super) fn init(self, d: usize, dropout: f64, device: &Device) -> Pool {
         let query = (self == Self::Attention).then(|| uniform([d], fan_in_bound(d), device));
-        Pool { query, pooling: self }
+        let norm = (self == Self::Flatten).then(|| LayerNorm::new(d, device));
+        Pool { query, norm, pooling: self, dropout }
     }
 }
 
@@ -65,6 +89,9 @@ struct Running {
 
 impl Pool {
     /// The pooled row after one more row `[batch, 1, d]`, and the state after it.
+    ///
+    /// # Panics
+    /// If rows are flattened: a classifier that does is not recurrent.
     pub(super) fn step(&self, h: Tensor<3>, past: Option<PoolState>) -> (Tensor<3>, PoolState) {
         let [batch, _, _] = h.dims();
         let like = (&h.device(), h.dtype());
@@ -72,6 +99,7 @@ impl Pool {
             Pooling::Last => return (h, PoolState(None)),
             Pooling::Mean => Tensor::zeros([batch, 1, 1], like),
             Pooling::Attention => self.scores(h.clone()),
+            Pooling::Flatten => panic!("flattened rows have no running form"),
         };
         let running = match past.and_then(|past| past.0) {
             None => {
@@ -98,9 +126,9 @@ impl Pool {
         (h * query.reshape([1, 1, d])).sum_dim(2) / (d as f64).sqrt()
     }
 
-    /// `[batch, time, d]` to `[batch, 1, d]`.
+    /// `[batch, time, d]` to `[batch, 1, d]`, flattened to `[batch, 1, time · d]`.
     pub(super) fn forward(&self, x: Tensor<3>, padding: Option<&Tensor<2, Bool>>) -> Tensor<3> {
-        let [batch, time, _] = x.dims();
+        let [batch, time, d] = x.dims();
         let present = padding.map(|padding| present(&x, padding));
         match (self.pooling, present) {
             (Pooling::Last, None) => x.narrow(1, time - 1, 1),
@@ -122,6 +150,17 @@ impl Pool {
                     }
                 };
                 (x * softmax(scores, 1)).sum_dim(1)
+            }
+            (Pooling::Flatten, present) => {
+                let like = (&x.device(), x.dtype());
+                let h = self.norm.as_ref().expect("made by init").forward(x);
+                let g = bias_activation(h, Tensor::zeros([d], like), Activation::Gelu);
+                let g = dropout(g, self.dropout);
+                let g = match present {
+                    None => g,
+                    Some(present) => g * present,
+                };
+                g.reshape([batch, 1, time * d])
             }
         }
     }
@@ -152,7 +191,7 @@ mod tests {
     fn a_padded_series_is_pooled_as_the_series_alone() {
         let (x, lengths) = (normal([3, 5, 7], 1), [2, 5, 1]);
         for pooling in ALL {
-            let pool = double(pooling.init(7, &Device::default()));
+            let pool = double(pooling.init(7, 0.0, &Device::default()));
             let found = pool.forward(x.clone(), Some(&padding(&lengths, 5)));
             for (i, &n) in lengths.iter().enumerate() {
                 let alone = x.clone().narrow(0, i, 1).narrow(1, 0, n);
@@ -165,7 +204,7 @@ mod tests {
     #[test]
     fn attention_is_the_weighted_mean_of_its_definition() {
         let x = normal::<3>([1, 3, 2], 1);
-        let pool = double(Pooling::Attention.init(2, &Device::default()));
+        let pool = double(Pooling::Attention.init(2, 0.0, &Device::default()));
         let query = to_f64(&pool.query.as_ref().unwrap().val());
         let rows: Vec<f64> = to_f64(&x);
         let weights: Vec<f64> = rows

@@ -104,7 +104,7 @@ impl ResidualBilstmClassifierConfig {
         shape: ClassifyShape,
         device: &Device,
     ) -> Result<ResidualBilstmClassifier, InvalidConfig> {
-        let ClassifyShape { time, channels, classes } = shape;
+        let ClassifyShape { time, channels, classes, .. } = shape;
         let counts = [
             ("n_blocks", self.n_blocks),
             ("n_cells", self.n_cells),
@@ -130,7 +130,7 @@ impl ResidualBilstmClassifierConfig {
         };
         Ok(ResidualBilstmClassifier {
             blocks: self.input_widths(channels).map(block).collect(),
-            head: self.head(classes).init(device),
+            head: self.head(shape).init(device),
             dropout: self.dropout,
         })
     }
@@ -143,7 +143,7 @@ impl ResidualBilstmClassifierConfig {
         let direction = |d_in| self.input(d_in).n_parameters() + 4 * d * (2 * d + 2);
         let block = |d_in| self.n_cells * self.directions() * direction(d_in) + 2 * self.d_hidden;
         self.input_widths(shape.channels).map(block).sum::<usize>()
-            + self.head(shape.classes).n_parameters()
+            + self.head(shape).n_parameters()
     }
 
     /// Per block, layer, direction and step `d d_in + 8d²`; then `H m`.
@@ -153,7 +153,7 @@ impl ResidualBilstmClassifierConfig {
         let n_directions = (self.n_cells * self.directions()) as u64;
         let step = |d_in| n_directions * (self.input(d_in).multiply_adds() + 8 * d * d);
         shape.time as u64 * self.input_widths(shape.channels).map(step).sum::<u64>()
-            + self.head(shape.classes).multiply_adds()
+            + self.head(shape).multiply_adds()
     }
 
     fn directions(&self) -> usize {
@@ -170,8 +170,9 @@ impl ResidualBilstmClassifierConfig {
         AffineConfig { d_in, d_out, weight: WeightInit::Xavier, bias: BiasInit::FanIn }
     }
 
-    fn head(&self, classes: usize) -> HeadConfig {
-        HeadConfig { d_in: self.d_hidden, classes, pooling: self.pooling }
+    fn head(&self, shape: ClassifyShape) -> HeadConfig {
+        let ClassifyShape { time, classes, .. } = shape;
+        HeadConfig { d_in: self.d_hidden, time, classes, pooling: self.pooling, dropout: 0.0 }
     }
 }
 

@@ -244,7 +244,7 @@ mod tests {
             state = Some(next);
         }
         assert_close(&Tensor::cat(found, 1), &whole, 1e-13);
-        let shape = Stem::shape(&TWO, ClassifyShape { time: 14, channels: 3, classes: 2 });
+        let shape = Stem::shape(&TWO, ClassifyShape::series(14, 3, 2));
         assert_eq!((whole.dims()[1], whole.dims()[2]), (shape.time, shape.channels));
     }
 
@@ -268,7 +268,7 @@ mod tests {
     #[test]
     fn formulas_count_what_is_there() {
         assert_eq!(Stem::n_parameters(&TWO, 3), stem(&TWO, 3).num_params() - 2 * (4 + 3));
-        let shape = ClassifyShape { time: 14, channels: 3, classes: 2 };
+        let shape = ClassifyShape::series(14, 3, 2);
         assert_eq!(Stem::multiply_adds(&TWO, shape), 14 * 3 * 4 * 3 + 7 * 4 * 3 * 5);
     }
 

@@ -53,8 +53,8 @@ impl Classifier {
     pub fn recurrent(&self) -> Option<RecurrentClassifier<'_>> {
         Some(RecurrentClassifier(match self {
             Self::Classifier(model) => Body::Larnn(model, model.bare_larnn()?),
-            Self::Lstm(model) => Body::Lstm(model),
-            Self::Gru(model) => Body::Gru(model),
+            Self::Lstm(model) if model.head.is_recurrent() => Body::Lstm(model),
+            Self::Gru(model) if model.head.is_recurrent() => Body::Gru(model),
             _ => return None,
         }))
     }
@@ -126,7 +126,7 @@ mod tests {
     use burn::tensor::Device;
     use regard_kernels::testing::{assert_close, double, normal};
 
-    const SHAPE: ClassifyShape = ClassifyShape { time: 7, channels: 3, classes: 4 };
+    const SHAPE: ClassifyShape = ClassifyShape::series(7, 3, 4);
 
     fn recurrent(pooling: Pooling, stem: &[StemConvolution]) -> [ClassifierConfig; 3] {
         let (n_layers, dropout) = (2, 0.0);
@@ -192,5 +192,8 @@ mod tests {
         let cnn = ClassifierConfig::Cnn(CnnClassifierConfig { convolutions, dropout: 0.0 });
         let cnn = cnn.init(SHAPE, &Device::default()).unwrap();
         assert!(cnn.recurrent().is_none());
+        for flat in recurrent(Pooling::Flatten, &[]) {
+            assert!(flat.init(SHAPE, &Device::default()).unwrap().recurrent().is_none());
+        }
     }
 }

@@ -1,13 +1,36 @@
 //! Sizes, padding and trainability of whole classifiers.
 
 use super::*;
+use crate::layer::NormPlace;
 use crate::mechanism::{EasyConfig, LarnnConfig, MechanismConfig, SoftmaxConfig};
 use burn::module::{ModuleVisitor, Param};
 use burn::optim::{AdamConfig, GradientsParams};
 use burn::tensor::{Int, TensorData};
 use regard_kernels::testing::{assert_close, double, normal};
 
-const SHAPE: ClassifyShape = ClassifyShape { time: 7, channels: 3, classes: 5 };
+const SHAPE: ClassifyShape = ClassifyShape::series(7, 3, 5);
+const IMAGE: ClassifyShape = ClassifyShape { grid: Some([1, 7]), ..SHAPE };
+
+/// The recipe of the time-series archive: faint positions, GELU, flattened rows.
+fn recipe(mechanism: MechanismConfig, norm: NormPlace) -> ClassifierConfig {
+    let (activation, padding) = (BlockActivation::Gelu, PaddingPolicy::Mask);
+    ClassifierConfig::Classifier(AttentionClassifierConfig {
+        stem: Vec::new(),
+        d_model: 6,
+        activation: InputActivation::Identity,
+        positions: Positions::Faint,
+        block: BlockConfig::Encoder(EncoderBlocks {
+            d_ff: 11,
+            n_layers: 2,
+            activation,
+            norm,
+            padding,
+        }),
+        mechanism,
+        pooling: Pooling::Flatten,
+        dropout: 0.0,
+    })
+}
 
 fn attention(block: BlockConfig, mechanism: MechanismConfig, pooling: Pooling) -> ClassifierConfig {
     ClassifierConfig::Classifier(AttentionClassifierConfig {
@@ -39,6 +62,20 @@ fn paper_larnn() -> ClassifierConfig {
         window: 4,
         n_layers: 2,
         ..PaperLarnnClassifierConfig::default()
+    })
+}
+
+/// The seven steps as an image of one row.
+fn vision(pooling: ImagePooling) -> ClassifierConfig {
+    let (activation, norm) = (BlockActivation::Gelu, NormPlace::Pre);
+    let padding = PaddingPolicy::Mask;
+    ClassifierConfig::Vision(VisionClassifierConfig {
+        patches: Patches { size: 3, stride: 2 },
+        d_model: 6,
+        block: EncoderBlocks { d_ff: 11, n_layers: 2, activation, norm, padding },
+        mechanism: softmax(false),
+        pooling,
+        dropout: 0.0,
     })
 }
 
@@ -86,14 +123,18 @@ fn cnn() -> ClassifierConfig {
 
 /// One of every kind, all sizes unequal.
 fn configs() -> Vec<ClassifierConfig> {
-    let encoder = BlockConfig::Encoder { d_ff: 11, n_layers: 2 };
+    let encoder = BlockConfig::encoder(11, 2);
     vec![
         attention(encoder, softmax(false), Pooling::Attention),
         attention(encoder, MechanismConfig::Easy(EasyConfig::new(3)), Pooling::Mean),
+        attention(encoder, softmax(false), Pooling::Mean),
+        recipe(softmax(false), NormPlace::Post),
+        recipe(softmax(false), NormPlace::Pre),
         attention(BlockConfig::Bare {}, softmax(true), Pooling::Last),
         attention(BlockConfig::Bare {}, larnn(), Pooling::Last),
         lstm(Some(InputActivation::Relu), Pooling::Last),
         lstm(None, Pooling::Attention),
+        lstm(None, Pooling::Flatten),
         gru(Some(InputActivation::Elu), Pooling::Last),
         gru(None, Pooling::Mean),
         residual(true, Pooling::Last),
@@ -120,9 +161,10 @@ fn n_trained(model: &Classifier) -> usize {
 #[test]
 fn parameters_follow_their_formulas() {
     let device = Device::default().autodiff();
-    for config in configs().into_iter().chain([paper_larnn()]) {
-        let model = config.init(SHAPE, &device).unwrap();
-        assert_eq!(n_trained(&model), config.n_parameters(SHAPE), "{config:?}");
+    let others = [paper_larnn(), vision(ImagePooling::Mean), vision(ImagePooling::Class)];
+    for config in configs().into_iter().chain(others) {
+        let model = config.init(IMAGE, &device).unwrap();
+        assert_eq!(n_trained(&model), config.n_parameters(IMAGE), "{config:?}");
     }
 }
 
@@ -138,7 +180,7 @@ fn the_lstm_compared_with_has_its_parameters() {
         pooling: Pooling::Last,
         dropout: 0.1,
     });
-    let shape = ClassifyShape { time: 128, channels: 9, classes: 6 };
+    let shape = ClassifyShape::series(128, 9, 6);
     assert_eq!(config.n_parameters(shape), 17_414);
     // 128·(9·32 + 2·4·32·64) + 32·6
     assert_eq!(config.multiply_adds(shape), 2_134_208);
@@ -176,13 +218,29 @@ fn padded_rows_never_change_the_logits() {
 }
 
 #[test]
+fn attention_that_ignores_padding_sees_it() {
+    let ClassifierConfig::Classifier(config) = recipe(softmax(false), NormPlace::Post) else {
+        unreachable!()
+    };
+    let BlockConfig::Encoder(blocks) = config.block else { unreachable!() };
+    let block = BlockConfig::Encoder(EncoderBlocks { padding: PaddingPolicy::Ignore, ..blocks });
+    let config = ClassifierConfig::Classifier(AttentionClassifierConfig { block, ..config });
+    let model = double(config.init(SHAPE, &Device::default()).unwrap());
+    let x = normal([1, 7, 3], 1);
+    let padding = Tensor::<1, Int>::arange(0..7, &Device::default()).greater_elem(3);
+    let padded = model.forward(x.clone(), Some(padding.reshape([1, 7])));
+    let difference = (padded - model.forward(x.narrow(1, 0, 4), None)).abs().max();
+    assert!(difference.into_scalar::<f64>() > 1e-3);
+}
+
+#[test]
 fn every_classifier_overfits_one_batch() {
     let device = Device::default();
     device.seed(5);
     let labels = [0, 3, 1, 4, 2, 3];
     let x = normal([6, 7, 3], 1).autodiff();
-    for config in configs() {
-        let mut model = double(config.init(SHAPE, &device).unwrap()).train();
+    for config in configs().into_iter().chain([vision(ImagePooling::Class)]) {
+        let mut model = double(config.init(IMAGE, &device).unwrap()).train();
         let mut optimizer = AdamConfig::new().init();
         let mut loss = f64::NAN;
         for _ in 0..150 {
@@ -206,7 +264,7 @@ fn a_wrong_configuration_names_its_field() {
     let with =
         |n_layers| ClassifierConfig::Lstm(LstmClassifierConfig { n_layers, ..config.clone() });
     assert_eq!(message(with(0)), "n_layers = 0, expected at least 1");
-    let block = BlockConfig::Encoder { d_ff: 0, n_layers: 1 };
+    let block = BlockConfig::encoder(0, 1);
     let zero = attention(block, softmax(false), Pooling::Mean);
     assert_eq!(message(zero), "d_ff = 0, expected at least 1");
     let classes = ClassifyShape { classes: 0, ..SHAPE };
@@ -224,6 +282,18 @@ fn configurations_read_as_documented() {
     let config: ClassifierConfig = serde_json::from_str(text).unwrap();
     let again = serde_json::to_string(&config).unwrap();
     assert_eq!(serde_json::from_str::<ClassifierConfig>(&again).unwrap(), config);
+    let recipe = r#"{
+        "kind": "classifier", "d_model": 64, "activation": "identity", "pooling": "flatten",
+        "positions": "faint", "dropout": 0.1, "mechanism": {"kind": "softmax", "n_heads": 8},
+        "block": {"kind": "encoder", "d_ff": 256, "n_layers": 2, "activation": "gelu",
+            "norm": "pre", "padding": "ignore"}
+    }"#;
+    let config: ClassifierConfig = serde_json::from_str(recipe).unwrap();
+    let again = serde_json::to_string(&config).unwrap();
+    assert_eq!(serde_json::from_str::<ClassifierConfig>(&again).unwrap(), config);
+    let wrong = recipe.replace("n_layers", "layers");
+    let error = serde_json::from_str::<ClassifierConfig>(&wrong).unwrap_err().to_string();
+    assert!(error.contains("unknown field `layers`"), "{error}");
     let bare = r#"{"kind": "classifier", "d_model": 8, "block": {"kind": "bare"},
         "mechanism": {"kind": "softmax", "n_heads": 1, "causal": true}}"#;
     assert!(serde_json::from_str::<ClassifierConfig>(bare).is_ok());
