@@ -75,6 +75,18 @@ pub enum TrainError {
         /// Where the configuration came from.
         origin: String,
     },
+    /// No data set of a study is there.
+    #[error(
+        "{} holds none of the data sets of this study: {}; give the folder with one folder for each",
+        .folder.display(),
+        .known.join(", ")
+    )]
+    NoProblem {
+        /// The folder of the data.
+        folder: PathBuf,
+        /// Names of the data sets, which are those of their folders.
+        known: Vec<String>,
+    },
     /// The loss stopped being a number.
     #[error(
         "the loss became {loss} at epoch {epoch}, step {step}, with learning rate {learning_rate:e}; \

@@ -20,7 +20,8 @@ Examples:
   regard reproduce easy-attention --out results  a stopped study goes on where its folder is given
   regard reproduce larnn --data DIR              on data that are not simulated
 
-Studies: easy-attention, larnn (UCI HAR; `regard data fetch uci-har` gets it).";
+Studies: easy-attention, larnn (UCI HAR; `regard data fetch uci-har` gets it), primal-dual (a folder
+with one folder for each problem of the UEA and UCR archives).";
 
 /// Run the experiments of a paper again and judge its claims.
 #[derive(Args, Debug)]

@@ -148,7 +148,7 @@ pub(super) fn run(
 }
 
 impl SeedRow {
-    fn new(label: &str, is_baseline: bool) -> Self {
+    pub(super) fn new(label: &str, is_baseline: bool) -> Self {
         Self {
             label: label.to_owned(),
             is_baseline,
@@ -158,7 +158,7 @@ impl SeedRow {
         }
     }
 
-    fn add(&mut self, report: ClassifyReport, folder: PathBuf) {
+    pub(super) fn add(&mut self, report: ClassifyReport, folder: PathBuf) {
         let curve = report.training.curve.iter().filter_map(|row| row.test_accuracy);
         self.curves.push(curve.collect());
         self.scores.extend(report.scores.into_iter().next());

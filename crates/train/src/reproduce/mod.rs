@@ -9,6 +9,9 @@ mod easy_attention;
 mod forecast;
 mod larnn;
 mod markdown;
+mod primal_dual;
+mod problems;
+mod problems_markdown;
 mod seeds;
 
 use std::path::{Path, PathBuf};
@@ -18,6 +21,9 @@ use serde::Serialize;
 pub use classify::{ClassifyResults, ClassifyStudy, SeedRow};
 pub(crate) use forecast::THRESHOLD;
 pub use forecast::{ExperimentResult, ForecastStudy, Results, RowResult};
+pub use problems::{
+    ChoiceTrial, HeadDistances, ProblemResult, ProblemRow, ProblemsResults, ProblemsStudy,
+};
 
 use crate::error::TrainError;
 use crate::observer::Observer;
@@ -30,6 +36,8 @@ pub enum Study {
     Forecast(&'static ForecastStudy),
     /// Classes.
     Classify(&'static ClassifyStudy),
+    /// Classes of several data sets.
+    Problems(&'static ProblemsStudy),
 }
 
 /// What came out of a study.
@@ -40,6 +48,8 @@ pub enum StudyResults {
     Forecast(Results),
     /// Classes.
     Classify(ClassifyResults),
+    /// Classes of several data sets.
+    Problems(ProblemsResults),
 }
 
 /// How to run a study.
@@ -73,7 +83,11 @@ pub struct Claim {
 /// All studies.
 #[must_use]
 pub fn studies() -> &'static [Study] {
-    &[Study::Forecast(&easy_attention::STUDY), Study::Classify(&larnn::STUDY)]
+    &[
+        Study::Forecast(&easy_attention::STUDY),
+        Study::Classify(&larnn::STUDY),
+        Study::Problems(&primal_dual::STUDY),
+    ]
 }
 
 /// The study of this name.
@@ -94,6 +108,7 @@ impl Study {
         match self {
             Self::Forecast(study) => study.name,
             Self::Classify(study) => study.name,
+            Self::Problems(study) => study.name,
         }
     }
 }
@@ -123,6 +138,11 @@ pub fn reproduce(
             // Rows take long: a study that is stopped leaves those that it has.
             |results| write(&options.out, &classify_markdown::page(study, results), results),
         )?),
+        Study::Problems(study) => {
+            StudyResults::Problems(problems::run(study, options, observer, |results| {
+                write(&options.out, &problems_markdown::page(study, results), results)
+            })?)
+        }
     })
 }
 
