@@ -209,3 +209,26 @@ fn cheaper(results: &ProblemsResults) -> Claim {
     };
     claim(text, &measured, verdict)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::seeds::Variant;
+    use super::*;
+
+    const NONE: &[&[&str]] = &[&[]];
+
+    #[test]
+    fn every_row_with_every_choice_is_a_configuration() {
+        for row in STUDY.rows {
+            let choices = if row.choices.is_empty() { NONE } else { row.choices };
+            for choice in choices {
+                let set = [row.set, choice].concat();
+                let set: Vec<String> = set.iter().map(ToString::to_string).collect();
+                // The model is that of the name, whatever the preset.
+                let variant = Variant { preset: "uci-har", model: Some(row.model), set: &set };
+                let config = variant.config(row.label);
+                assert!(config.is_ok(), "{}, {set:?}: {}", row.label, config.unwrap_err());
+            }
+        }
+    }
+}

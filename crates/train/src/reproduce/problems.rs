@@ -8,6 +8,7 @@
 use std::path::Path;
 use std::time::Instant;
 
+use regard_nn::mechanism::default_rates;
 use regard_nn::theory::cost::{AttentionCost, Pooled};
 use serde::Serialize;
 
@@ -309,6 +310,7 @@ fn stored_weights(config: &RunConfig, time: usize) -> Option<u64> {
     }
     let rates = mechanism.get("scaled_heads").and_then(|heads| heads.get("rates")?.as_array());
     let rates = match rates {
+        Some(rates) if rates.is_empty() => default_rates(n_heads),
         Some(rates) => rates.iter().map(count).collect::<Option<Vec<usize>>>()?,
         None => vec![1; n_heads],
     };
@@ -528,7 +530,9 @@ mod tests {
         };
         // Four heads.
         assert_eq!(of("softmax"), Some(4 * 105 * 105));
-        assert_eq!((of("gru"), of("easy")), (None, None));
+        // Rates 1, 1, 2, 2: 105, 105, 52 and 52 keys.
+        assert_eq!(of("scaled-heads"), Some(105 * (105 + 105 + 52 + 52)));
+        assert_eq!((of("gru"), of("easy"), of("linear")), (None, None, None));
     }
 
     #[test]
