@@ -78,7 +78,7 @@ fn main() -> Result<(), InvalidConfig> {
     let cauchy = Kernel::function("cauchy", |x: Tensor<4>, y: Tensor<4>| {
         let square = |x: &Tensor<4>| x.clone().powi_scalar(2).sum_dim(3);
         let sum = square(&x) + square(&y).swap_dims(2, 3);
-        ((sum - x.matmul(y.swap_dims(2, 3)) * 2.0) / 4.0 + 1.0).recip()
+        ((sum - x.matmul(y.swap_dims(2, 3)) * 2.0) * 0.25 + 1.0).recip()
     });
     let training_set = TrainingSet::all().standardized(1.0, 1e-5).pooled([1, 2]);
     let derived = KernelAttentionConfig { training_set, ..KernelAttentionConfig::new(2, cauchy) };

@@ -110,10 +110,9 @@ impl Kernel {
     pub fn gaussian(width: f64) -> Self {
         Self::exponential("gaussian", move |x, y| {
             let [_, _, _, d] = x.dims();
-            let half =
-                |x: &Tensor<4>| x.clone().powi_scalar(2).sum_dim(3) / (2.0 * (d as f64).sqrt());
+            let half = |x: &Tensor<4>| x.clone().powi_scalar(2).sum_dim(3) * (0.5 * scale(d));
             let (of_x, of_y) = (half(&x), half(&y).swap_dims(2, 3));
-            (scaled_product(x, y) - of_x - of_y) / width.powi(2)
+            (scaled_product(x, y) - of_x - of_y) * width.powi(-2)
         })
     }
 
@@ -167,10 +166,15 @@ impl Kernel {
     }
 }
 
+/// `1/√d`, as a factor: Burn's gradient of a division by a number is that of single precision.
+fn scale(d: usize) -> f64 {
+    (d as f64).sqrt().recip()
+}
+
 /// `x·y / √d`.
 fn scaled_product(x: Tensor<4>, y: Tensor<4>) -> Tensor<4> {
     let [_, _, _, d] = x.dims();
-    x.matmul(y.swap_dims(2, 3)) / (d as f64).sqrt()
+    x.matmul(y.swap_dims(2, 3)) * scale(d)
 }
 
 #[cfg(test)]
