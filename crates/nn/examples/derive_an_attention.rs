@@ -51,13 +51,12 @@ impl Classifier {
 
 /// Series `[n, TIME, CHANNELS]` with noise of unit size in all channels but the mark, and classes.
 fn task(n: usize, device: &Device) -> (Tensor<3>, Tensor<1, Int>) {
-    let noise =
-        Tensor::<3>::random([n, TIME, CHANNELS - 1], Distribution::Normal(0.0, 1.0), device);
+    let x = Tensor::<3>::random([n, TIME, CHANNELS - 1], Distribution::Normal(0.0, 1.0), device);
     let place = Tensor::<3>::random([n, TIME, 1], Distribution::Default, device);
     let mark = place.clone().greater_equal(place.max_dim(1).expand([n, TIME, 1])).float();
-    let at_mark = (noise.clone().narrow(2, 0, 1) * mark.clone()).sum_dim(1);
+    let at_mark = (x.clone().narrow(2, 0, 1) * mark.clone()).sum_dim(1);
     let class = at_mark.reshape([n]).greater_elem(0.0).int();
-    (Tensor::cat(vec![noise, mark * 2.0], 2), class)
+    (Tensor::cat(vec![x, mark * 2.0], 2), class)
 }
 
 fn train(config: &KernelAttentionConfig, device: &Device) -> Result<Classifier, InvalidConfig> {
@@ -83,7 +82,6 @@ fn main() -> Result<(), InvalidConfig> {
     let training_set = TrainingSet::all().standardized(1.0, 1e-5).pooled([1, 2]);
     let derived = KernelAttentionConfig { training_set, ..KernelAttentionConfig::new(2, cauchy) };
     let softmax = KernelAttentionConfig::new(2, Kernel::softmax());
-
     let device = Device::default();
     for config in [derived, softmax] {
         let model = train(&config, &device.clone().autodiff())?;
@@ -92,12 +90,9 @@ fn main() -> Result<(), InvalidConfig> {
         let accuracy = found.equal(class).float().mean().into_scalar::<f32>();
         println!("{} attention: accuracy {accuracy:.3} on 1000 new series", config.kernel.name());
         for c in model.attention.certify(model.embedded(x.narrow(0, 0, 1)), 0.05)? {
-            let (n, holds) = (c.n_pairs, if c.holds() { "holds" } else { "does not hold" });
-            println!("  head {} on {n:2} pairs: certificate {holds}", c.head + 1);
-            println!(
-                "    gap {:.0e}, |a − h v| {:.0e}, |f − attention| {:.0e}, cond {:.0e}",
-                c.gap, c.dual_error, c.output_error, c.condition
-            );
+            let [gap, duals, f] = [c.gap, c.dual_error, c.output_error];
+            print!("  head {}, {:2} pairs, certified: {}; ", c.head + 1, c.n_pairs, c.holds());
+            println!("gap {gap:.0e}, |a − h v| {duals:.0e}, |f − attention| {f:.0e}");
         }
     }
     Ok(())
