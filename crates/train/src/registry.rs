@@ -37,6 +37,10 @@ pub const MODELS: &[&str] = &[
 /// [`TrainError::UnknownModel`], with the nearest name.
 pub fn model(name: &str, like: &ModelConfig) -> Result<ModelConfig, TrainError> {
     let base = encoder_like(like);
+    // Also windowed and linear kinds, which have no name of their own.
+    if matches!(base.mechanism, MechanismConfig::PrimalDual(_)) && name == name_of(like) {
+        return Ok(like.clone());
+    }
     let n_heads = n_heads_of(&base.mechanism);
     let easy = |form| MechanismConfig::Easy(EasyConfig { form, ..EasyConfig::new(n_heads) });
     let mechanism = match name {

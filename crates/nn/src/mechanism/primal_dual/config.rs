@@ -354,9 +354,10 @@ impl PrimalDualConfig {
     }
 }
 
-/// A parameter of its own, cut out of another.
+/// A parameter of its own, cut out of another: a copy, whose rows follow each other.
 fn leaf<const D: usize>(x: Tensor<D>) -> Param<Tensor<D>> {
-    Param::from_tensor(x.detach())
+    let (device, dtype) = (x.device(), x.dtype());
+    Param::from_tensor(Tensor::from_data(x.into_data(), (&device, dtype)))
 }
 
 /// Lines and columns of a block of `rate` cells: as square as it can be, not higher than wide.

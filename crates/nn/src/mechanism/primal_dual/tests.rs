@@ -255,6 +255,8 @@ fn a_grid_pools_squares_and_leaves_the_class_token_alone() {
 /// Ratios worked out by hand: scores and mixing, the block pooled before projecting.
 #[test]
 fn operations_are_those_of_the_table() {
+    // Three digits are printed; the first of them, 0.46746, was rounded up.
+    const PRINTED: f64 = 6e-4;
     let cases = [
         (
             315,
@@ -281,9 +283,12 @@ fn operations_are_those_of_the_table() {
         let by_table = 2 * n * width * width + 2 * sum * (width / heads) * (width + n);
         assert_eq!(sh.multiply_adds(d, time), by_table);
         let ratio = |a: u64, b: u64| a as f64 / b as f64;
-        assert!((ratio(sh.stored_weights(time), plain.stored_weights(time)) - mixing).abs() < 5e-4);
         assert!(
-            (ratio(sh.multiply_adds(d, time), plain.multiply_adds(d, time)) - block).abs() < 5e-4
+            (ratio(sh.stored_weights(time), plain.stored_weights(time)) - mixing).abs() < PRINTED
+        );
+        assert!(
+            (ratio(sh.multiply_adds(d, time), plain.multiply_adds(d, time)) - block).abs()
+                < PRINTED
         );
     }
 }
