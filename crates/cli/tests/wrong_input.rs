@@ -100,8 +100,8 @@ fn an_unknown_preset() {
         &sandbox(),
         "train lorens",
         "no preset and no file is called \"lorens\" (did you mean \"lorenz\"?); \
-         presets: lorenz, lorenz-anchor, lorenz-direct, lorenz-lifted, lorenz-noise, reactor, \
-         reactor-lifted, series, shear-flow, shear-flow-lifted, sinusoids, sinusoids-lifted, uci-har, uci-har-paper, \
+         presets: lorenz, lorenz-anchor, lorenz-direct, lorenz-lifted, lorenz-noise, mnist, \
+         reactor, reactor-lifted, series, shear-flow, shear-flow-lifted, sinusoids, sinusoids-lifted, uci-har, uci-har-paper, \
          uea/NAME",
     );
 }

@@ -35,6 +35,7 @@ const ALL: &[Preset] = &[
     preset!("lorenz-direct"),
     preset!("lorenz-lifted"),
     preset!("lorenz-noise"),
+    preset!("mnist"),
     preset!("reactor"),
     preset!("reactor-lifted"),
     preset!("series"),
@@ -104,7 +105,7 @@ mod tests {
             message,
             "no preset and no file is called \"lorens\" (did you mean \"lorenz\"?); \
              presets: lorenz, lorenz-anchor, lorenz-direct, lorenz-lifted, lorenz-noise, \
-             reactor, reactor-lifted, series, shear-flow, shear-flow-lifted, sinusoids, sinusoids-lifted, uci-har, uci-har-paper, uea/NAME"
+             mnist, reactor, reactor-lifted, series, shear-flow, shear-flow-lifted, sinusoids, sinusoids-lifted, uci-har, uci-har-paper, uea/NAME"
         );
     }
 

@@ -37,6 +37,8 @@ pub(crate) struct Part {
     normalization: Normalization,
     /// Steps of the longest series of all parts.
     time: usize,
+    /// Height and width, where the series are images.
+    grid: Option<[usize; 2]>,
 }
 
 /// Some series as tensors.
@@ -69,9 +71,10 @@ impl Classification {
         };
         let data = labelled::read(path, &config.data.options)?;
         let description = data.description.clone();
+        let grid = data.grid;
         let LabelledSplit { train, validation, test, .. } = config.split.split(data)?;
         let channels = train.set.channels();
-        config.augment.check(channels, None)?;
+        config.augment.check(channels, grid)?;
         let fitted = Normalization::fit(&train.set);
         let std = fitted.std.clone();
         let normalization = if config.data.normalize {
@@ -94,9 +97,10 @@ impl Classification {
             set,
             normalization: normalization.clone(),
             time,
+            grid,
         });
         Ok(Self {
-            shape: ClassifyShape::series(time, channels, info.classes.len()),
+            shape: ClassifyShape { time, channels, classes: info.classes.len(), grid },
             train,
             validation,
             test,
@@ -118,7 +122,8 @@ pub(crate) fn part_info(set: &LabelledSet) -> ClassPart {
 impl Part {
     /// A set for a model of this normalisation that reads series of `time` steps.
     pub(crate) fn new(set: LabelledSet, normalization: Normalization, time: usize) -> Self {
-        Self { set, normalization, time }
+        // A trained model only scores such a part: the grid is for random changes.
+        Self { set, normalization, time, grid: None }
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -150,7 +155,7 @@ impl Part {
         for (slot, &i) in indices.iter().enumerate() {
             let mut values = self.set.set.series[i].values.clone();
             if let (Some(augmentation), Some(rng)) = (augmentation, &mut rng) {
-                augmentation.config.apply(rng, &mut values, channels, augmentation.std, None);
+                augmentation.config.apply(rng, &mut values, channels, augmentation.std, self.grid);
             }
             let at = slot * time * channels;
             rows[at..at + values.len()]
