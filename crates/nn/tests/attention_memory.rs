@@ -68,7 +68,7 @@ fn stored_weights_take_what_is_counted_and_the_fused_form_stores_none() {
         let (_, _, fused) = measured(|| attention.head_outputs(x.clone(), None));
         assert!((fused as f64) < 0.25 * counted, "{fused} bytes beside {counted} of weights");
     }
-    // Section 7 of the dossier: m = (1 + 1/2 + 1/4 + 1/8)/4.
+    // By the rates alone, m = (1 + 1/2 + 1/4 + 1/8)/4.
     let ratio = stored[1] / stored[0];
     assert!((ratio / 0.46875 - 1.0).abs() < 0.1, "{ratio}");
 }
