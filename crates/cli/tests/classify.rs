@@ -165,7 +165,7 @@ fn wrong_use_is_named() {
     sandbox.regard("train c.toml --out run --set fit.epochs=1 --set baselines.trained=[]");
     for (arguments, expected) in [
         ("predict run --input windows.csv --horizon 3 --output a.csv", "its task is to classify"),
-        ("inspect run", "its task is to classify"),
+        ("inspect run", "its mechanism has no heads"),
         ("train uci-har", "no data: give --data"),
         ("train c.toml --data nowhere", "nowhere"),
         ("train c.toml --set fit.class_weights={given=[1.0]}", "one weight for each class"),
@@ -190,7 +190,9 @@ fn heads_of_a_classifier_are_inspected() {
         .replace("epochs = 20", "epochs = 2")
         .replace("trained = [\"lstm\"]", "trained = []");
     fs::write(sandbox.path("soft.toml"), softmax).unwrap();
-    sandbox.regard("train soft.toml --out soft").success();
+    // So short a training may end no better than the most frequent class, which is exit code 1.
+    let trained = sandbox.regard("train soft.toml --out soft");
+    assert!(matches!(trained.code, Some(0 | 1)), "{}", trained.stderr);
     let table = sandbox.regard("inspect soft").success();
     assert!(table.contains("distance of heads") && table.contains("W_Q W_Kᵀ"), "{table}");
     assert!(!table.contains("frequencies") && !table.contains("gain bound"), "{table}");

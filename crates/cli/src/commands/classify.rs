@@ -13,9 +13,9 @@ Examples:
   regard classify runs/uci-har --input windows.npz --output classes.parquet
 
 The input has the channels the model was trained on, one row per time step; each series is cut into
-windows as long as those of the training, one after the other. Each case of a .ts or .arff file, with
-or without label, is one window. The output has one row per window: the number of the class, from 0,
-and the probability of each class.
+windows as long as those of the training, one after the other. Each case of a .ts or .arff file,
+with or without label, is one window. The output has one row per window: the number of the class,
+from 0, and the probability of each class.
 Formats by extension: .csv .tsv .parquet .npz .npy; to read also .ts .ts.gz .arff .arff.gz.";
 
 /// Name the class of every window of a file with a trained classifier.

@@ -194,7 +194,7 @@ mod tests {
     const CONFIG: &str = r#"
         task.kind = "classify"
         split = { by = "stratified", validation = 0.0, test = 0.5 }
-        model = { kind = "lstm", d_hidden = 4 }
+        model = { kind = "lstm", d_hidden = 4, n_layers = 1 }
     "#;
 
     fn rows(path: &Path, set: &[&str]) -> Vec<ClassRow> {
