@@ -219,7 +219,8 @@ mod tests {
             let (time, periods) = (20 + i % 5, 1 + i % 2);
             for t in 0..time {
                 let angle = std::f64::consts::TAU * f64::from(periods * t) / f64::from(time);
-                let (u, v) = ((angle + 0.1 * f64::from(i)).sin(), f64::from(i * t * t % 7));
+                let noise = 0.01 * f64::from(i * t * t % 7);
+                let (u, v) = ((angle + 0.02 * f64::from(i)).sin(), noise);
                 writeln!(text, "{i},{periods},{u},{v}").unwrap();
             }
         }
