@@ -106,7 +106,7 @@ class Worker:
 
 def build_ours():
     """Builds our worker in release mode and returns its command."""
-    command = ["cargo", "build", "--release", "--package", "regard-train", "--bench", "peer"]
+    command = ["cargo", "build", "--release", "--workspace", "--bench", "peer"]
     command.append("--message-format=json-render-diagnostics")
     print("building ours: " + " ".join(command[:-1]), file=sys.stderr)
     try:
