@@ -83,8 +83,18 @@ fn claims(results: &ClassifyResults) -> Vec<Claim> {
         published(results),
         against(
             results,
-            "lstm, equal parameters",
+            ["larnn", "lstm, equal parameters"],
             "A LARNN is better than the LSTM of the same author (91.65 %).",
+        ),
+        against(
+            results,
+            ["larnn, all persons", "lstm, all persons"],
+            "The same, with the settings kept and all persons to learn from.",
+        ),
+        against(
+            results,
+            ["larnn, no stem", "lstm, equal parameters, no stem"],
+            "The same, without the convolution in front of both.",
         ),
         activation(results),
         untrained(results),
@@ -132,9 +142,10 @@ fn published(results: &ClassifyResults) -> Claim {
 }
 
 /// LARNN against another row, by the accuracy chosen on validation.
-fn against(results: &ClassifyResults, other: &str, claim: &str) -> Claim {
-    let rows = (results.row("larnn"), results.row(other));
-    let (Some(larnn), Some(other_row)) = rows else { return unchecked(claim, "no run") };
+fn against(results: &ClassifyResults, pair: [&str; 2], claim: &str) -> Claim {
+    let [Some(larnn), Some(other_row)] = pair.map(|label| results.row(label)) else {
+        return unchecked(claim, "both rows are in the full form only");
+    };
     let (verdict, measured) = compared(larnn, other_row);
     let parameters = |row: &SeedRow| row.scores[0].n_parameters.unwrap_or(0);
     Claim {
