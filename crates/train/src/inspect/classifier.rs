@@ -28,9 +28,9 @@ pub(super) fn inspect(
     let device = Device::default();
     let (model, card) = model_file::load_classifier(&folder.model(), &device)?;
     let Classifier::Classifier(trained) = model.valid() else {
-        return Err(folder.error(
-            "it has no heads of attention to inspect; give a run of a model with attention",
-        ));
+        return Err(
+            folder.error("only models of kind \"classifier\" are inspected; give a run of one")
+        );
     };
     observer.phase("preparing data", None);
     let test = test_part(folder, config, &card, data)?;
