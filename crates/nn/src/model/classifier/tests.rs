@@ -236,7 +236,6 @@ fn attention_that_ignores_padding_sees_it() {
 #[test]
 fn every_classifier_overfits_one_batch() {
     let device = Device::default();
-    device.seed(5);
     let labels = [0, 3, 1, 4, 2, 3];
     let x = normal([6, 7, 3], 1).autodiff();
     for config in configs().into_iter().chain([vision(ImagePooling::Class)]) {
