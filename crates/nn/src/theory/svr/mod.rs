@@ -237,11 +237,29 @@ impl Regression {
         self.targets.inner(&dual.a) - 0.5 * dual.a.inner(&fitted) - self.eps * size
     }
 
-    /// `(primal − dual) / |primal|`; zero at an optimum, and nowhere else.
+    /// `(primal − dual) / |primal|`; zero at an optimum, and nowhere else, up to
+    /// [`gap_rounding`](Self::gap_rounding).
     #[must_use]
     pub fn gap(&self, dual: &Dual) -> f64 {
         let primal = self.primal(dual);
         (primal - self.dual(dual)) / primal.abs().max(f64::MIN_POSITIVE)
+    }
+
+    /// What rounding in `f64` can make of [`gap`](Self::gap) at an optimum.
+    ///
+    /// A residual that is zero is computed to `(n + 2) u (|y| + |G| |a| + |b|)`, `u = 2⁻⁵³`, and the
+    /// primal objective charges `C` for it: with nearly dependent features, duals and `C` are large.
+    #[must_use]
+    pub fn gap_rounding(&self, dual: &Dual) -> f64 {
+        let n = self.gram.rows();
+        let size = |(j, d): (usize, usize)| {
+            let fitted: f64 = (0..n).map(|i| (self.gram[(j, i)] * dual.a[(i, d)]).abs()).sum();
+            self.targets[(j, d)].abs() + fitted + dual.bias[d].abs()
+        };
+        let sizes: f64 = self.places().map(size).sum();
+        let unit = 0.5 * f64::EPSILON;
+        let primal = self.primal(dual).abs().max(f64::MIN_POSITIVE);
+        self.c * (n + 2) as f64 * unit * sizes / primal
     }
 
     /// The largest breach of the conditions of optimality, in units of the targets.

@@ -149,7 +149,8 @@ proptest! {
         let found = regression.solve();
         prop_assert!(found.converged);
         prop_assert!(distance(&found.a, expected) <= DUALS * expected.largest());
-        prop_assert!(regression.gap(&found).abs() <= GAP);
+        let rounding = regression.gap_rounding(&found);
+        prop_assert!(regression.gap(&found).abs() <= GAP + rounding, "{rounding}");
         prop_assert!(drawn.off(&found) <= RESULTS);
     }
 
