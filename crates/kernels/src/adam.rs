@@ -176,8 +176,11 @@ impl<S: Tables> Kernel<S> for Update<'_, S> {
         for i in (0..self.n).step_by(V::LANES) {
             let lanes = V::LANES.min(self.n - i);
             unsafe {
-                let [param, mean, square, grad] =
-                    self.from.map(|p| load::<V>(p.at(i).cast_const(), lanes));
+                // One by one: `map` on an array of vectors may not be inlined.
+                let param = load::<V>(self.from[0].at(i).cast_const(), lanes);
+                let mean = load::<V>(self.from[1].at(i).cast_const(), lanes);
+                let square = load::<V>(self.from[2].at(i).cast_const(), lanes);
+                let grad = load::<V>(self.from[3].at(i).cast_const(), lanes);
                 let grad = param.mul_add(l2, grad.mul(grad_scale));
                 let mean = mean.mul(b1).add(grad.mul(c1));
                 let square = square.mul(b2).add(grad.mul(grad).mul(c2));

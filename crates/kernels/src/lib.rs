@@ -12,6 +12,7 @@ pub mod adam;
 pub mod affine;
 pub mod convolution;
 mod cpu;
+pub mod dropout;
 #[cfg(test)]
 mod golden_tests;
 pub mod linear;

@@ -5,6 +5,7 @@
 //! for every instruction set; [`dispatch::launch`] picks the best one the processor has.
 
 pub(crate) mod dispatch;
+pub(crate) mod hash;
 pub(crate) mod math;
 pub(crate) mod matmul;
 pub(crate) mod op;

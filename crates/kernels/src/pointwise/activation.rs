@@ -135,23 +135,7 @@ pub(crate) struct Epilogue<S> {
 impl<S: Tables> Kernel<S> for Epilogue<S> {
     #[inline(always)]
     unsafe fn run<V: Vector<Scalar = S>>(self) {
-        unsafe {
-            match self.activation {
-                Activation::Identity => self.apply::<V>(|z| (z, z)),
-                Activation::Relu => self.apply::<V>(|z| (z, V::zero().max(z))),
-                Activation::Gelu => self.apply::<V>(|z| {
-                    let (cdf, pdf) = normal(z);
-                    (z.mul_add(pdf, cdf), z.mul(cdf))
-                }),
-            }
-        }
-    }
-}
-
-impl<S: Tables> Epilogue<S> {
-    #[inline(always)]
-    unsafe fn apply<V: Vector<Scalar = S>>(&self, f: impl Fn(V) -> (V, V)) {
-        let Self { rows, d, bias, z, y, .. } = *self;
+        let Self { rows, d, bias, z, y, activation } = self;
         let in_place = std::ptr::eq(z, y);
         for r in 0..rows {
             let (z, y) = (z.wrapping_add(r * d), y.wrapping_add(r * d));
@@ -163,13 +147,31 @@ impl<S: Tables> Epilogue<S> {
                     if let Some(bias) = bias {
                         v = v.add(load::<V>(bias.at(j), n));
                     }
-                    let (kept, value) = f(v);
+                    let (kept, value) = value(activation, v);
                     if !in_place {
                         store(kept, z.add(j), n);
                     }
                     store(value, y.add(j), n);
                 }
                 j += n;
+            }
+        }
+    }
+}
+
+/// What is kept to go back, and `a(z)`.
+///
+/// The choice is made again for each vector: a closure chosen once may not be inlined, and then runs
+/// without the instructions of its caller.
+#[inline(always)]
+unsafe fn value<V: Vector<Scalar: Tables>>(activation: Activation, z: V) -> (V, V) {
+    unsafe {
+        match activation {
+            Activation::Identity => (z, z),
+            Activation::Relu => (z, V::zero().max(z)),
+            Activation::Gelu => {
+                let (cdf, pdf) = normal(z);
+                (z.mul_add(pdf, cdf), z.mul(cdf))
             }
         }
     }

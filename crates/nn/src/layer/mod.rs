@@ -4,6 +4,7 @@ mod dropout;
 mod encoder_block;
 mod time_space;
 
+pub(crate) use dropout::drawn_seed;
 pub use dropout::dropout;
 pub use encoder_block::{Encoder, EncoderBlock, EncoderConfig, NormPlace};
 pub use time_space::{

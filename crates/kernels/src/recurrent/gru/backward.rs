@@ -180,7 +180,11 @@ impl<S: Tables> Backward<'_, S> {
             let lanes = V::LANES.min(d - j);
             unsafe {
                 let one = V::splat(S::ONE);
-                let [r, z, n, v_n] = [0, 1, 2, 3].map(|i| load::<V>(gates.add(i * d + j), lanes));
+                // One by one: `map` on an array of vectors may not be inlined.
+                let r = load::<V>(gates.add(j), lanes);
+                let z = load::<V>(gates.add(d + j), lanes);
+                let n = load::<V>(gates.add(2 * d + j), lanes);
+                let v_n = load::<V>(gates.add(3 * d + j), lanes);
                 let past = match past {
                     Some(past) => load::<V>(past.add(j), lanes),
                     None => V::zero(),

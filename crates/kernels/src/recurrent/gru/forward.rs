@@ -110,18 +110,14 @@ impl<S: Tables> Forward<'_, S> {
         while j < d {
             let n_lanes = V::LANES.min(d - j);
             unsafe {
-                let from_x = |gate: usize| {
-                    let at = gate * d + j;
-                    load::<V>(u.add(at), n_lanes).add(load::<V>(b_x.add(at), n_lanes))
-                };
-                let from_h = |gate: usize| {
-                    let at = gate * d + j;
-                    load::<V>(v.add(at), n_lanes).add(load::<V>(b_h.add(at), n_lanes))
-                };
-                let r = sigmoid(from_x(0).add(from_h(0)));
-                let z = sigmoid(from_x(1).add(from_h(1)));
-                let v_n = from_h(2);
-                let n = tanh(r.mul_add(v_n, from_x(2)));
+                let from_x = [u.add(j), b_x.add(j)];
+                let from_h = [v.add(j), b_h.add(j)];
+                let r = sum::<V>(from_x, 0, n_lanes).add(sum::<V>(from_h, 0, n_lanes));
+                let r = sigmoid(r);
+                let z = sum::<V>(from_x, d, n_lanes).add(sum::<V>(from_h, d, n_lanes));
+                let z = sigmoid(z);
+                let v_n = sum::<V>(from_h, 2 * d, n_lanes);
+                let n = tanh(r.mul_add(v_n, sum::<V>(from_x, 2 * d, n_lanes)));
                 let h = z.mul_add(load::<V>(past.add(j), n_lanes), one.sub(z).mul(n));
                 store(h, self.out.add(place * d + j), n_lanes);
                 if let Some(gates) = self.gates {
@@ -134,4 +130,10 @@ impl<S: Tables> Forward<'_, S> {
             j += n_lanes;
         }
     }
+}
+
+/// `a + b` at one place of both.
+#[inline(always)]
+unsafe fn sum<V: Vector>([a, b]: [*const V::Scalar; 2], at: usize, lanes: usize) -> V {
+    unsafe { load::<V>(a.add(at), lanes).add(load::<V>(b.add(at), lanes)) }
 }

@@ -3,8 +3,9 @@
 
 use std::ops::Range;
 
-use super::dropout::{Place, Rate, key};
+use super::dropout::{Place, key};
 use super::lanes::ROWS;
+use crate::cpu::hash::Rate;
 use crate::cpu::math::Tables;
 use crate::cpu::simd::Scalar;
 use crate::cpu::view::Ptr;

@@ -3,11 +3,12 @@
 
 use burn::tensor::Tensor;
 
-use super::dropout::{Dropout, Place, Rate};
+use super::dropout::{Dropout, Place};
 use super::fused::{INPUTS, Scan};
 use super::moments::host;
 use super::plan::{NormWeights, Plan, Sizes, Source, transposed};
 use super::setting::{EPS, KeyValue, Norm, position_table};
+use crate::cpu::hash::Rate;
 use crate::cpu::math::Tables;
 use crate::cpu::op::flex;
 use crate::cpu::view::{FlexTensor, Ptr, Storage, View, contiguous, dims};

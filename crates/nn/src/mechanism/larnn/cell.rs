@@ -1,7 +1,7 @@
 //! The parameters of one layer, and how they are drawn.
 
 use burn::module::{Module, Param};
-use burn::tensor::{Device, Distribution, Tensor};
+use burn::tensor::{Device, Tensor};
 use regard_kernels::recurrent::larnn::{
     Dropout, HashedDropout, KeyValue, LarnnOutput, LarnnSetting, LarnnState, LarnnStream,
     LarnnWeights, Norm, RunningUpdate, larnn, n_position,
@@ -9,6 +9,7 @@ use regard_kernels::recurrent::larnn::{
 
 use super::running::RunningMoments;
 use super::{Evaluation, GateMode, KeyValueForm, LarnnConfig, LarnnInit, NormKind, RunningRule};
+use crate::layer::drawn_seed;
 use crate::parameter::{
     Affine, AffineConfig, BiasInit, WeightInit, constant, fan_in_bound, uniform,
 };
@@ -161,21 +162,12 @@ impl LarnnCell {
         if attention == 0.0 && memory == 0.0 && output == 0.0 {
             return Dropout::None;
         }
-        // Whole numbers below 2²⁴ are exact in every precision.
-        let drawn = Tensor::<1>::random([2], Distribution::Uniform(0.0, 16_777_216.0), device);
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "whole numbers from 0 to below 2²⁴"
-        )]
-        let whole = |x: f64| x as u64;
-        let seed = drawn.into_data().iter::<f64>().fold(0, |seed, x| (seed << 24) | whole(x));
         Dropout::Hashed(HashedDropout {
             attention,
             memory,
             output,
             carried: config.carry_dropout,
-            seed,
+            seed: drawn_seed(device),
         })
     }
 
