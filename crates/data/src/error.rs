@@ -415,6 +415,20 @@ pub enum DataError {
     },
 }
 
+impl DataError {
+    /// The only problem of a folder in which another was asked for.
+    #[must_use]
+    pub fn only_problem(&self) -> Option<String> {
+        let Self::Labelled(error) = self else { return None };
+        match &**error {
+            LabelledError::NoProblem { asked: Some(_), known, .. } => {
+                known.first().filter(|_| known.len() == 1).cloned()
+            }
+            _ => None,
+        }
+    }
+}
+
 impl From<LabelledError> for DataError {
     fn from(error: LabelledError) -> Self {
         Self::Labelled(Box::new(error))

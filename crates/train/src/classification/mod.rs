@@ -18,5 +18,5 @@ pub use config::{
 };
 pub(crate) use data::{Batch, Classification, Part};
 pub use predict::{Classified, classify};
-pub(crate) use run::{check_length, evaluate};
+pub(crate) use run::{evaluate, other_set};
 pub use stream::ClassStream;

@@ -111,14 +111,7 @@ pub(crate) fn evaluate(
     observer.phase("preparing data", None);
     let mut data = Classification::prepare(config, &folder.name())?;
     if let Some(path) = other {
-        let mut options = config.data.options.clone();
-        options.classes.clone_from(&card.classes);
-        let found = labelled::read(path, &options)?;
-        // Of data with a part of their own to test on, that one; all of any other.
-        let mut set = found.test.unwrap_or(found.train);
-        set.set.check_columns(&card.columns)?;
-        let cut = if found.may_cut { set.cut(card.shape.time) } else { 0 };
-        check_length(path, &set, card.shape.time)?;
+        let (set, cut) = other_set(path, config, &card)?;
         let note = if cut == 0 {
             String::new()
         } else {
@@ -146,14 +139,33 @@ pub(crate) fn evaluate(
     Ok(report)
 }
 
-/// Refuses series longer than the model reads.
-pub(crate) fn check_length(
+/// Of data with a part of their own to test on, that part; all of any other. And how many series were
+/// cut to the length that the model reads.
+///
+/// # Errors
+/// [`TrainError`] if the data cannot be read, channels or classes differ, or series are longer than
+/// the model reads and may not be cut.
+pub(crate) fn other_set(
     path: &Path,
-    set: &LabelledSet,
-    expected: usize,
-) -> Result<(), TrainError> {
+    config: &ClassifyConfig,
+    card: &ClassifierCard,
+) -> Result<(LabelledSet, usize), TrainError> {
+    let mut options = config.data.options.clone();
+    options.classes.clone_from(&card.classes);
+    let found = match labelled::read(path, &options) {
+        // The only problem of a folder needs no name, least of all that of the run.
+        Err(error) if error.only_problem().is_some() => {
+            options.problem = error.only_problem();
+            labelled::read(path, &options)
+        }
+        found => found,
+    }?;
+    let mut set = found.test.unwrap_or(found.train);
+    set.set.check_columns(&card.columns)?;
+    let expected = card.shape.time;
+    let cut = if found.may_cut { set.cut(expected) } else { 0 };
     match set.set.series.iter().find(|series| series.steps() > expected) {
-        None => Ok(()),
+        None => Ok((set, cut)),
         Some(long) => Err(TrainError::TooLong {
             file: path.to_owned(),
             series: long.name.clone(),

@@ -6,11 +6,10 @@ use std::path::Path;
 
 use burn::module::Module;
 use burn::tensor::Device;
-use regard_data::labelled;
-use regard_nn::model::classifier::{AttentionClassifier, Classifier};
+use regard_nn::model::classifier::Classifier;
 
 use super::{HeadInspection, Inspection, WINDOWS, redundancy};
-use crate::classification::{Batch, Classification, ClassifyConfig, Part, check_length};
+use crate::classification::{Batch, Classification, ClassifyConfig, Part, other_set};
 use crate::error::TrainError;
 use crate::model_file::{self, ClassifierCard};
 use crate::observer::Observer;
@@ -27,21 +26,20 @@ pub(super) fn inspect(
 ) -> Result<Inspection, TrainError> {
     let device = Device::default();
     let (model, card) = model_file::load_classifier(&folder.model(), &device)?;
-    let Classifier::Classifier(trained) = model.valid() else {
-        return Err(
-            folder.error("only models of kind \"classifier\" are inspected; give a run of one")
-        );
-    };
+    let trained = model.valid();
+    if trained.mechanisms().is_empty() {
+        return Err(folder.error(
+            "only models of kind \"classifier\" and \"vision\" are inspected; give a run of one",
+        ));
+    }
     observer.phase("preparing data", None);
     let test = test_part(folder, config, &card, data)?;
     device.seed(config.seed);
-    let Classifier::Classifier(fresh) = card.classifier.init(card.shape, &device)?.valid() else {
-        unreachable!("one configuration makes models of one kind")
-    };
+    let fresh = card.classifier.init(card.shape, &device)?.valid();
     observer.phase("distances of heads", None);
     let n = test.len().min(WINDOWS);
     let indices: Vec<usize> = (0..n).map(|i| i * test.len() / n).collect();
-    let given = |model: &AttentionClassifier| {
+    let given = |model: &Classifier| {
         let Batch { x, padding, .. } =
             test.batch(&indices, &device, Precision::of_module(model), None);
         model.block_inputs(x, padding.as_ref())
@@ -91,11 +89,6 @@ fn test_part(
     let Some(path) = data else {
         return Ok(Classification::prepare(config, &folder.name())?.test);
     };
-    let mut options = config.data.options.clone();
-    options.classes.clone_from(&card.classes);
-    let found = labelled::read(path, &options)?;
-    let set = found.test.unwrap_or(found.train);
-    set.set.check_columns(&card.columns)?;
-    check_length(path, &set, card.shape.time)?;
+    let (set, _) = other_set(path, config, card)?;
     Ok(Part::new(set, card.normalization.clone(), card.shape.time))
 }

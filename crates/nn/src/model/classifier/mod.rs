@@ -45,6 +45,7 @@ pub use stream::{ClassifierState, RecurrentClassifier};
 pub use vision::{ImagePooling, Patches, VisionClassifier, VisionClassifierConfig};
 
 use crate::error::InvalidConfig;
+use crate::mechanism::Mechanism;
 
 /// Sizes that the data fix.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -186,6 +187,37 @@ impl Classifier {
             Self::ResidualBilstm(model) => model.forward(x, padding),
             Self::Cnn(model) => model.forward(x, padding),
             Self::PaperLarnn(model) => model.forward(x, padding),
+        }
+    }
+
+    /// The attention of every block, first block first; none in a model without blocks of attention.
+    #[must_use]
+    pub fn mechanisms(&self) -> Vec<&Mechanism> {
+        match self {
+            Self::Classifier(model) => model.mechanisms(),
+            Self::Vision(model) => model.mechanisms(),
+            _ => Vec::new(),
+        }
+    }
+
+    /// What each of [`mechanisms`](Self::mechanisms) is given, and the padding of its rows.
+    ///
+    /// # Shapes
+    /// As [`forward`](Self::forward); each of the results is `[batch, rows, d_model]`, the padding
+    /// `[batch, rows]`.
+    ///
+    /// # Panics
+    /// As there.
+    #[must_use]
+    pub fn block_inputs(
+        &self,
+        x: Tensor<3>,
+        padding: Option<&Tensor<2, Bool>>,
+    ) -> (Vec<Tensor<3>>, Option<Tensor<2, Bool>>) {
+        match self {
+            Self::Classifier(model) => model.block_inputs(x, padding),
+            Self::Vision(model) => (model.block_inputs(x, padding), None),
+            _ => (Vec::new(), None),
         }
     }
 }

@@ -219,6 +219,25 @@ impl VisionClassifier {
     /// size.
     #[must_use]
     pub fn forward(&self, x: Tensor<3>, padding: Option<&Tensor<2, Bool>>) -> Tensor<2> {
+        let h = self.encoder.forward(self.embedded(x, padding), None);
+        let h = if self.class_token.is_some() { h.narrow(1, 0, 1) } else { h };
+        self.head.forward(h, None)
+    }
+
+    /// What the attention of every block is given, first block first.
+    ///
+    /// # Shapes
+    /// As [`VisionClassifier::forward`]; each of the results is `[batch, rows, d_model]`.
+    ///
+    /// # Panics
+    /// As there.
+    #[must_use]
+    pub fn block_inputs(&self, x: Tensor<3>, padding: Option<&Tensor<2, Bool>>) -> Vec<Tensor<3>> {
+        self.encoder.inputs(self.embedded(x, padding), None)
+    }
+
+    /// What the first block is given.
+    fn embedded(&self, x: Tensor<3>, padding: Option<&Tensor<2, Bool>>) -> Tensor<3> {
         assert!(padding.is_none(), "images of one size have no padding");
         let [batch, _, _] = x.dims();
         let [down, across] = self.patches.cells(self.grid);
@@ -230,9 +249,7 @@ impl VisionClassifier {
         if let Some(token) = &self.class_token {
             e = Tensor::cat(vec![token.val().unsqueeze_dim::<3>(0).expand([batch, 1, d]), e], 1);
         }
-        let h = self.encoder.forward(dropout(e, self.dropout), None);
-        let h = if self.class_token.is_some() { h.narrow(1, 0, 1) } else { h };
-        self.head.forward(h, None)
+        dropout(e, self.dropout)
     }
 
     /// `[batch, height · width, channels]` to patches `[batch, cells, p² · channels]`.
