@@ -175,6 +175,41 @@ class Heads:
 
 
 @dataclass(frozen=True)
+class Classifier:
+    """A training epoch of the recipe `uea/NAME` on series of one length: post-norm blocks, GELU,
+    flattened rows, dropout 0.1, cross entropy, clipping at 4, rectified Adam, batches of 16."""
+
+    series: int
+    time: int
+    channels: int
+    classes: int
+    d_model: int = 64
+    n_heads: int = 8
+    n_layers: int = 2
+    d_ff: int = 256
+    batch: int = 16
+    floor: float = FLOOR
+
+    @property
+    def name(self):
+        return f"uea-epoch/n{self.series}t{self.time}i{self.channels}c{self.classes}"
+
+    @property
+    def parameters(self):
+        d, f = self.d_model, self.d_ff
+        block = 4 * (d * d + d) + 2 * d * f + f + d + 4 * d
+        ends = (self.channels + 1) * d + self.time * d + 2 * d
+        return ends + self.n_layers * block + (self.time * d + 1) * self.classes
+
+    @property
+    def flops(self):
+        d, t = self.d_model, self.time
+        block = t * (4 * d * d + 2 * d * self.d_ff) + 2 * t * t * d
+        products = t * d * (self.channels + self.classes) + self.n_layers * block
+        return 3 * 2 * self.series * products
+
+
+@dataclass(frozen=True)
 class Size:
     """A forecaster: `channels` in and out, one step from `window` steps."""
 
@@ -306,6 +341,7 @@ ROWS = [
             "sdpa",
         )
     ),
+    Classifier(series=120, time=315, channels=3, classes=8),
 ]
 
 

@@ -18,6 +18,7 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 
+import classifier
 import heads
 import larnn
 import models
@@ -42,6 +43,8 @@ def build(row, compiled=False):
         return larnn.iteration(row), None
     if isinstance(row, rows.Heads):
         return heads.iteration(row)
+    if isinstance(row, rows.Classifier):
+        return classifier.iteration(row)
     model, x, target = model_and_data(row)
     step = iteration(torch.compile(model) if compiled else model, x, target, row, ADAM_FORM)
     return step, sum(parameter.numel() for parameter in model.parameters())

@@ -8,10 +8,11 @@ use std::io::{BufRead, Write};
 use std::time::Instant;
 
 use burn::module::Module;
-use burn::tensor::{DType, Device, Tensor, TensorData};
+use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
+use regard_kernels::adam::AdamRule;
 use regard_kernels::plan::Plan;
 use regard_kernels::pointwise::{Activation, mean_squared_error};
 use regard_kernels::recurrent::lstm::lstm;
@@ -21,9 +22,10 @@ use regard_nn::mechanism::{
     Attention as _, Basis, EasyConfig, Larnn, LarnnConfig, LarnnStream, Mechanism, MechanismConfig,
     PrimalDualConfig, SoftmaxConfig, TimeMatrix,
 };
+use regard_nn::model::classifier::{Classifier, ClassifyShape, cross_entropy};
 use regard_nn::model::{ForecastShape, ForecasterConfig, Model, ModelConfig, Readout};
 use regard_train::optimizer::{AdamConfig, Optimizer};
-use regard_train::registry;
+use regard_train::{RunConfig, registry};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -116,6 +118,7 @@ fn prepare(name: &str) -> Option<Box<dyn Work + Send>> {
         "larnn/b256t128d32h4k10L2" => Box::new(LarnnLayers::new([256, 128, 32], [4, 10, 2])),
         "larnn/b256t128d81h27k38L3" => Box::new(LarnnLayers::new([256, 128, 81], [27, 38, 3])),
         "stream/larnn/d32h4k10L2" => Box::new(LarnnSteps::new(32, [4, 10, 2])),
+        "uea-epoch/n120t315i3c8" => Box::new(ArchiveEpoch::new(120, [315, 3, 8])),
         _ => {
             let mut parts = name.split('/');
             match (parts.next()?, parts.next()?, parts.next(), parts.next()) {
@@ -275,6 +278,53 @@ impl Work for EncoderStep {
         let output = model.forward(self.input.clone(), None);
         let grads = mean_squared_error(output, self.target.clone()).backward();
         self.model = Some(self.optimizer.step(model, &grads, LEARNING_RATE));
+    }
+
+    fn n_parameters(&self) -> Option<usize> {
+        self.model.as_ref().map(Module::num_params)
+    }
+}
+
+/// An epoch of the preset `uea/NAME`.
+struct ArchiveEpoch {
+    model: Option<Classifier>,
+    optimizer: Optimizer,
+    batches: Vec<(Tensor<3>, Tensor<1, Int>)>,
+}
+
+impl ArchiveEpoch {
+    fn new(n_series: usize, [time, channels, classes]: [usize; 3]) -> Self {
+        let preset = RunConfig::load("uea/UWaveGestureLibrary", &[]).expect("a preset");
+        let RunConfig::Classify(config) = preset else { unreachable!("the preset classifies") };
+        let device = Device::default().autodiff();
+        device.seed(1);
+        let shape = ClassifyShape { time, channels, classes, grid: None };
+        let adam = AdamConfig { rule: AdamRule::Rectified, ..AdamConfig::new(LEARNING_RATE, 1e-8) };
+        let x = normal([n_series, time, channels], 1, &device);
+        let batch = config.fit.batch_size;
+        let batches = (0..n_series).step_by(batch).map(|first| {
+            let n = batch.min(n_series - first);
+            #[expect(clippy::cast_possible_wrap, reason = "few classes")]
+            let labels: Vec<i64> = (first..first + n).map(|i| (i % classes) as i64).collect();
+            let labels = Tensor::from_data(labels.as_slice(), &device);
+            (x.clone().narrow(0, first, n), labels)
+        });
+        Self {
+            model: Some(config.model.init(shape, &device).expect("the sizes are valid").train()),
+            optimizer: Optimizer::new(adam, config.fit.clip_norm),
+            batches: batches.collect(),
+        }
+    }
+}
+
+impl Work for ArchiveEpoch {
+    fn run(&mut self) {
+        for (x, labels) in &self.batches {
+            let model = self.model.take().expect("put back after every step");
+            let logits = model.forward(x.clone(), None);
+            let grads = cross_entropy(logits, labels.clone(), 0.0, None).backward();
+            self.model = Some(self.optimizer.step(model, &grads, LEARNING_RATE));
+        }
     }
 
     fn n_parameters(&self) -> Option<usize> {
