@@ -46,6 +46,7 @@ const ALL: &[Preset] = &[
     preset!("uci-har"),
     preset!("uci-har-paper"),
     preset!("uea/NAME"),
+    preset!("uea-stem/NAME"),
 ];
 
 impl Preset {
@@ -105,7 +106,7 @@ mod tests {
             message,
             "no preset and no file is called \"lorens\" (did you mean \"lorenz\"?); \
              presets: lorenz, lorenz-anchor, lorenz-direct, lorenz-lifted, lorenz-noise, \
-             mnist, reactor, reactor-lifted, series, shear-flow, shear-flow-lifted, sinusoids, sinusoids-lifted, uci-har, uci-har-paper, uea/NAME"
+             mnist, reactor, reactor-lifted, series, shear-flow, shear-flow-lifted, sinusoids, sinusoids-lifted, uci-har, uci-har-paper, uea/NAME, uea-stem/NAME"
         );
     }
 
