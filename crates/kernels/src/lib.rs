@@ -16,6 +16,7 @@ pub mod dropout;
 #[cfg(test)]
 mod golden_tests;
 pub mod linear;
+pub mod log_linear;
 pub mod mask;
 pub mod mixing;
 pub mod plan;

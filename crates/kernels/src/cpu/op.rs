@@ -21,6 +21,9 @@ pub(crate) type Input = DispatchTensor;
 
 /// A function of `N` tensors with a hand-written gradient.
 pub(crate) trait FusedOp<const N: usize>: Clone + Debug + Send + 'static {
+    /// How many of the last inputs are in `f64`, whatever the type of the others.
+    const DOUBLE: usize = 0;
+
     /// What the backward pass needs from the forward pass.
     type Saved: Clone + Debug + Send + 'static;
 
@@ -47,25 +50,26 @@ pub(crate) fn on_cpu<const D: usize>(x: &Tensor<D>) -> bool {
 ///
 /// # Panics
 /// If a tensor is not on the CPU backend, or the types differ.
-pub(crate) fn apply<const N: usize, const D: usize>(
-    op: impl FusedOp<N>,
+pub(crate) fn apply<O: FusedOp<N>, const N: usize, const D: usize>(
+    op: O,
     inputs: [Input; N],
 ) -> Tensor<D> {
     // The rank of the wrapper does not matter: the primitive carries its own shape.
     let inputs = inputs.map(Tensor::<1>::from_dispatch);
     let dtype = inputs[0].dtype();
-    for input in &inputs {
+    for (i, input) in inputs.iter().enumerate() {
         let found = input.dtype();
+        let dtype = if i + O::DOUBLE >= N { DType::F64 } else { dtype };
         assert!(found == dtype, "the inputs have different types: {found:?} and {dtype:?}");
     }
     let strategy = inputs.iter().find_map(|x| x.device().gradient_checkpointing_strategy());
     match strategy {
         None => tensor(op.forward(inputs.map(flex)).0),
         Some(GradientCheckpointingStrategy::Disabled) => {
-            record::<N, D, NoCheckpointing>(op, inputs)
+            record::<O, N, D, NoCheckpointing>(op, inputs)
         }
         Some(GradientCheckpointingStrategy::Balanced) => {
-            record::<N, D, BalancedCheckpointing>(op, inputs)
+            record::<O, N, D, BalancedCheckpointing>(op, inputs)
         }
     }
 }
@@ -84,8 +88,8 @@ pub(crate) fn tensor<const D: usize>(x: FlexTensor) -> Tensor<D> {
 type Tracked = burn::backend::tensor::FloatTensor<Autodiff<Flex>>;
 
 /// Runs `op` and records its gradient.
-fn record<const N: usize, const D: usize, C: CheckpointStrategy>(
-    op: impl FusedOp<N>,
+fn record<O: FusedOp<N>, const N: usize, const D: usize, C: CheckpointStrategy>(
+    op: O,
     inputs: [Tensor<1>; N],
 ) -> Tensor<D>
 where

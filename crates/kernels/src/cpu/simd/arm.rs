@@ -3,11 +3,14 @@
 use super::super::matmul::{self, MatMul};
 use super::Vector;
 use std::arch::aarch64::{
-    float32x4_t, float64x2_t, vaddq_f32, vaddq_f64, vbslq_f32, vbslq_f64, vcgtzq_f32, vcgtzq_f64,
-    vdivq_f32, vdivq_f64, vdupq_n_f32, vdupq_n_f64, vfmaq_f32, vfmaq_f64, vld1q_f32, vld1q_f64,
-    vmaxq_f32, vmaxq_f64, vminq_f32, vminq_f64, vmulq_f32, vmulq_f64, vreinterpretq_f32_s32,
-    vreinterpretq_f64_s64, vreinterpretq_s32_f32, vreinterpretq_s64_f64, vshlq_n_s32, vshlq_n_s64,
-    vsqrtq_f32, vsqrtq_f64, vst1q_f32, vst1q_f64, vsubq_f32, vsubq_f64,
+    float32x4_t, float64x2_t, vaddq_f32, vaddq_f64, vandq_u32, vandq_u64, vbslq_f32, vbslq_f64,
+    vcgtzq_f32, vcgtzq_f64, vcvtq_f32_u32, vcvtq_f64_u64, vdivq_f32, vdivq_f64, vdupq_n_f32,
+    vdupq_n_f64, vdupq_n_u32, vdupq_n_u64, vfmaq_f32, vfmaq_f64, vld1q_f32, vld1q_f64, vmaxq_f32,
+    vmaxq_f64, vminq_f32, vminq_f64, vmulq_f32, vmulq_f64, vorrq_u32, vorrq_u64,
+    vreinterpretq_f32_s32, vreinterpretq_f32_u32, vreinterpretq_f64_s64, vreinterpretq_f64_u64,
+    vreinterpretq_s32_f32, vreinterpretq_s64_f64, vreinterpretq_u32_f32, vreinterpretq_u64_f64,
+    vshlq_n_s32, vshlq_n_s64, vshrq_n_u32, vshrq_n_u64, vsqrtq_f32, vsqrtq_f64, vst1q_f32,
+    vst1q_f64, vsubq_f32, vsubq_f64,
 };
 
 macro_rules! vector {
@@ -15,7 +18,7 @@ macro_rules! vector {
         $name:ident, $reg:ident, $t:ident, $lanes:literal,
         $set1:ident, $load:ident, $store:ident, $add:ident, $sub:ident, $mul:ident, $div:ident,
         $fma:ident, $max:ident, $min:ident, $sqrt:ident,
-        |$e:ident| $exponent:expr, $gtz:ident, $bsl:ident
+        |$e:ident| $exponent:expr, |$x:ident| $split:expr, $gtz:ident, $bsl:ident
     ) => {
         #[derive(Clone, Copy)]
         pub(crate) struct $name($reg);
@@ -78,6 +81,12 @@ macro_rules! vector {
                 Self(unsafe { $exponent })
             }
             #[inline(always)]
+            unsafe fn split_exponent(self) -> (Self, Self) {
+                let $x = self.0;
+                let (e, m) = unsafe { $split };
+                (Self(e), Self(m))
+            }
+            #[inline(always)]
             unsafe fn select_positive(self, yes: Self, no: Self) -> Self {
                 Self(unsafe { $bsl($gtz(self.0), yes.0, no.0) })
             }
@@ -102,6 +111,12 @@ vector!(
     vminq_f32,
     vsqrtq_f32,
     |e| vreinterpretq_f32_s32(vshlq_n_s32::<23>(vreinterpretq_s32_f32(e))),
+    |x| {
+        let bits = vreinterpretq_u32_f32(x);
+        let e = vsubq_f32(vcvtq_f32_u32(vshrq_n_u32::<23>(bits)), vdupq_n_f32(127.0));
+        let m = vandq_u32(bits, vdupq_n_u32(0x007f_ffff));
+        (e, vreinterpretq_f32_u32(vorrq_u32(m, vdupq_n_u32(0x3f80_0000))))
+    },
     vcgtzq_f32,
     vbslq_f32
 );
@@ -122,6 +137,12 @@ vector!(
     vminq_f64,
     vsqrtq_f64,
     |e| vreinterpretq_f64_s64(vshlq_n_s64::<52>(vreinterpretq_s64_f64(e))),
+    |x| {
+        let bits = vreinterpretq_u64_f64(x);
+        let e = vsubq_f64(vcvtq_f64_u64(vshrq_n_u64::<52>(bits)), vdupq_n_f64(1023.0));
+        let m = vandq_u64(bits, vdupq_n_u64(0x000f_ffff_ffff_ffff));
+        (e, vreinterpretq_f64_u64(vorrq_u64(m, vdupq_n_u64(0x3ff0_0000_0000_0000))))
+    },
     vcgtzq_f64,
     vbslq_f64
 );

@@ -68,6 +68,8 @@ pub(crate) trait Vector: Copy + Send + Sync + 'static {
     /// The bits of each lane moved left by the width of the mantissa: the lowest bits become the
     /// exponent, and with it a power of two.
     unsafe fn low_bits_to_exponent(self) -> Self;
+    /// `(e, m)` with `self = m · 2^e` and `1 ≤ m < 2`; normal positive numbers only.
+    unsafe fn split_exponent(self) -> (Self, Self);
     /// `yes` where `self > 0`, else `no` (also for NaN).
     unsafe fn select_positive(self, yes: Self, no: Self) -> Self;
 

@@ -8,7 +8,7 @@ use super::Vector;
 pub(crate) struct Portable<S, const N: usize>([S; N]);
 
 macro_rules! portable {
-    ($t:ident, $n:literal, $registers:literal, $mantissa:literal) => {
+    ($t:ident, $bits:ident, $n:literal, $registers:literal, $mantissa:literal) => {
         impl Portable<$t, $n> {
             #[inline(always)]
             fn zip(self, other: Self, f: impl Fn($t, $t) -> $t) -> Self {
@@ -73,6 +73,19 @@ macro_rules! portable {
                 Self(self.0.map(|x| $t::from_bits(x.to_bits() << $mantissa)))
             }
             #[inline(always)]
+            unsafe fn split_exponent(self) -> (Self, Self) {
+                const MANTISSA: $bits = (1 << $mantissa) - 1;
+                const INTEGER: $t = ((1 as $bits) << $mantissa) as $t;
+                const BIAS: $t = ($t::MAX_EXP - 1) as $t;
+                let e = self.0.map(|x| {
+                    let e = x.to_bits() >> $mantissa | INTEGER.to_bits();
+                    $t::from_bits(e) - (INTEGER + BIAS)
+                });
+                let one = (1.0 as $t).to_bits();
+                let m = self.0.map(|x| $t::from_bits(x.to_bits() & MANTISSA | one));
+                (Self(e), Self(m))
+            }
+            #[inline(always)]
             unsafe fn select_positive(self, yes: Self, no: Self) -> Self {
                 Self(std::array::from_fn(|i| if self.0[i] > 0.0 { yes.0[i] } else { no.0[i] }))
             }
@@ -80,10 +93,10 @@ macro_rules! portable {
     };
 }
 
-portable!(f32, 8, 16, 23);
-portable!(f64, 4, 16, 52);
+portable!(f32, u32, 8, 16, 23);
+portable!(f64, u64, 4, 16, 52);
 // As wide as AVX-512, with as many registers: tests its tiling on any machine.
 #[cfg(test)]
-portable!(f32, 16, 32, 23);
+portable!(f32, u32, 16, 32, 23);
 #[cfg(test)]
-portable!(f64, 8, 32, 52);
+portable!(f64, u64, 8, 32, 52);

@@ -5,6 +5,15 @@ use super::Vector;
 #[cfg_attr(not(test), expect(clippy::wildcard_imports, reason = "a hundred intrinsics"))]
 use std::arch::x86_64::*;
 
+/// Bits of 2^23: a small integer put into the mantissa is added to it.
+const INTEGER_F32: i32 = 0x4b00_0000;
+const MANTISSA_F32: i32 = 0x007f_ffff;
+const ONE_F32: i32 = 0x3f80_0000;
+/// Bits of 2^52, as above.
+const INTEGER_F64: i64 = 0x4330_0000_0000_0000;
+const MANTISSA_F64: i64 = 0x000f_ffff_ffff_ffff;
+const ONE_F64: i64 = 0x3ff0_0000_0000_0000;
+
 /// All bits set in the first `n` of eight 32-bit lanes.
 #[inline(always)]
 #[expect(
@@ -30,7 +39,7 @@ macro_rules! vector {
         $name:ident, $reg:ident, $t:ident, $lanes:literal, $registers:literal, $features:literal,
         $set1:ident, $load:ident, $store:ident, $add:ident, $sub:ident, $mul:ident, $div:ident,
         $fma:ident, $max:ident, $min:ident, $sqrt:ident,
-        |$e:ident| $exponent:expr, |$c:ident, $yes:ident, $no:ident| $select:expr,
+        |$e:ident| $exponent:expr, |$x:ident| $split:expr, |$c:ident, $yes:ident, $no:ident| $select:expr,
         |$from:ident, $to:ident, $v:ident, $n:ident| $load_n:expr, $store_n:expr
     ) => {
         #[derive(Clone, Copy)]
@@ -105,6 +114,12 @@ macro_rules! vector {
                 Self(unsafe { $exponent })
             }
             #[inline(always)]
+            unsafe fn split_exponent(self) -> (Self, Self) {
+                let $x = self.0;
+                let (e, m) = unsafe { $split };
+                (Self(e), Self(m))
+            }
+            #[inline(always)]
             unsafe fn select_positive(self, yes: Self, no: Self) -> Self {
                 let ($c, $yes, $no) = (self.0, yes.0, no.0);
                 Self(unsafe { $select })
@@ -132,6 +147,14 @@ vector!(
     _mm256_min_ps,
     _mm256_sqrt_ps,
     |e| _mm256_castsi256_ps(_mm256_slli_epi32::<23>(_mm256_castps_si256(e))),
+    |x| {
+        let bits = _mm256_castps_si256(x);
+        let e = _mm256_or_si256(_mm256_srli_epi32::<23>(bits), _mm256_set1_epi32(INTEGER_F32));
+        let m = _mm256_and_si256(bits, _mm256_set1_epi32(MANTISSA_F32));
+        let m = _mm256_or_si256(m, _mm256_set1_epi32(ONE_F32));
+        let zero = _mm256_set1_ps(8_388_608.0 + 127.0);
+        (_mm256_sub_ps(_mm256_castsi256_ps(e), zero), _mm256_castsi256_ps(m))
+    },
     |c, yes, no| _mm256_blendv_ps(no, yes, _mm256_cmp_ps::<_CMP_GT_OQ>(c, _mm256_setzero_ps())),
     |from, to, v, n| _mm256_maskload_ps(from, first_8(n)),
     _mm256_maskstore_ps(to, first_8(n), v)
@@ -155,6 +178,14 @@ vector!(
     _mm256_min_pd,
     _mm256_sqrt_pd,
     |e| _mm256_castsi256_pd(_mm256_slli_epi64::<52>(_mm256_castpd_si256(e))),
+    |x| {
+        let bits = _mm256_castpd_si256(x);
+        let e = _mm256_or_si256(_mm256_srli_epi64::<52>(bits), _mm256_set1_epi64x(INTEGER_F64));
+        let m = _mm256_and_si256(bits, _mm256_set1_epi64x(MANTISSA_F64));
+        let m = _mm256_or_si256(m, _mm256_set1_epi64x(ONE_F64));
+        let zero = _mm256_set1_pd(4_503_599_627_370_496.0 + 1023.0);
+        (_mm256_sub_pd(_mm256_castsi256_pd(e), zero), _mm256_castsi256_pd(m))
+    },
     |c, yes, no| _mm256_blendv_pd(no, yes, _mm256_cmp_pd::<_CMP_GT_OQ>(c, _mm256_setzero_pd())),
     |from, to, v, n| _mm256_maskload_pd(from, first_4(n)),
     _mm256_maskstore_pd(to, first_4(n), v)
@@ -178,6 +209,14 @@ vector!(
     _mm512_min_ps,
     _mm512_sqrt_ps,
     |e| _mm512_castsi512_ps(_mm512_slli_epi32::<23>(_mm512_castps_si512(e))),
+    |x| {
+        let bits = _mm512_castps_si512(x);
+        let e = _mm512_or_si512(_mm512_srli_epi32::<23>(bits), _mm512_set1_epi32(INTEGER_F32));
+        let m = _mm512_and_si512(bits, _mm512_set1_epi32(MANTISSA_F32));
+        let m = _mm512_or_si512(m, _mm512_set1_epi32(ONE_F32));
+        let zero = _mm512_set1_ps(8_388_608.0 + 127.0);
+        (_mm512_sub_ps(_mm512_castsi512_ps(e), zero), _mm512_castsi512_ps(m))
+    },
     |c, yes, no| _mm512_mask_blend_ps(
         _mm512_cmp_ps_mask::<_CMP_GT_OQ>(c, _mm512_setzero_ps()),
         no,
@@ -205,6 +244,14 @@ vector!(
     _mm512_min_pd,
     _mm512_sqrt_pd,
     |e| _mm512_castsi512_pd(_mm512_slli_epi64::<52>(_mm512_castpd_si512(e))),
+    |x| {
+        let bits = _mm512_castpd_si512(x);
+        let e = _mm512_or_si512(_mm512_srli_epi64::<52>(bits), _mm512_set1_epi64(INTEGER_F64));
+        let m = _mm512_and_si512(bits, _mm512_set1_epi64(MANTISSA_F64));
+        let m = _mm512_or_si512(m, _mm512_set1_epi64(ONE_F64));
+        let zero = _mm512_set1_pd(4_503_599_627_370_496.0 + 1023.0);
+        (_mm512_sub_pd(_mm512_castsi512_pd(e), zero), _mm512_castsi512_pd(m))
+    },
     |c, yes, no| _mm512_mask_blend_pd(
         _mm512_cmp_pd_mask::<_CMP_GT_OQ>(c, _mm512_setzero_pd()),
         no,

@@ -1,0 +1,411 @@
+//! Fused backward pass of one head: chunk by chunk from the end, with a state that runs backwards.
+//!
+//! The hats are computed again from the maxima that the forward pass kept; see the equations of
+//! [`super`].
+#![expect(unsafe_code, reason = "SIMD kernel on raw memory")]
+
+use std::ops::Range as Tokens;
+
+use super::forward::{Least, sweep};
+use super::head::{Head, Kept, Range, Widened, narrow, widened};
+use super::stable;
+use super::state::length;
+use super::tiles::{Rows, Tiles, lower_product, lower_times, transposed_times, upper_times};
+use crate::cpu::dispatch::{Kernel, launch};
+use crate::cpu::math::Tables;
+use crate::cpu::matmul::{MatMul, transpose};
+use crate::cpu::simd::Vector;
+use crate::cpu::view::{Ptr, Storage};
+use crate::pointwise::{load, store};
+
+/// Gradients of one head.
+#[derive(Clone, Copy)]
+pub(super) struct Gradients<S> {
+    pub(super) q: Rows<S>,
+    pub(super) k: Rows<S>,
+    pub(super) v: Rows<S>,
+    /// Of the state before the first token, [`length`] numbers; those of the maxima are zero.
+    pub(super) state: Option<Ptr<f64>>,
+}
+
+/// Writes the gradients of a head, from that of its result.
+pub(super) fn backward<S: Storage + Tables + Least>(
+    head: &Head<S>,
+    start: &[f64],
+    kept: Kept<S>,
+    range: Range,
+    grad: Rows<S>,
+    to: &Gradients<S>,
+) {
+    if range == Range::Own {
+        unsafe { launch(Back { head, start, kept, grad, to }) };
+        return;
+    }
+    let p = head.p;
+    let mut wide = Widened::new(head);
+    let mut g = widened(grad, p.time_q, p.d_v);
+    let mut found = [p.time_q * p.d_k, p.time_k * p.d_k, p.time_k * p.d_v].map(|n| vec![0.0; n]);
+    let [q, k, v] = &mut found;
+    if range == Range::Wide {
+        let head = wide.head(head);
+        let states = p.kept_states() * length(p.d_k, p.d_v);
+        let mut kept = [p.time_q * p.d_v, p.time_q, states].map(|n| vec![0.0; n]);
+        let [s, z, states] = kept.each_mut().map(|x| Ptr(x.as_mut_ptr()));
+        let kept = Kept { s, z, states };
+        sweep(&head, &mut start.to_vec(), Some(kept));
+        let rows = |x: &mut Vec<f64>, row| Rows { first: Ptr(x.as_mut_ptr()), row };
+        let grad = rows(&mut g, p.d_v);
+        let [q, k, v] = [rows(q, p.d_k), rows(k, p.d_k), rows(v, p.d_v)];
+        let wide_to = Gradients { q, k, v, state: to.state };
+        unsafe { launch(Back { head: &head, start, kept, grad, to: &wide_to }) };
+    } else {
+        let start = stable::backward(&wide, head, start, &g, [q, k, v]);
+        if let Some(to) = to.state {
+            let to = unsafe { std::slice::from_raw_parts_mut(to.at(0), length(p.d_k, p.d_v)) };
+            to.fill(0.0);
+            if let Some(start) = start {
+                to.copy_from_slice(&start);
+            }
+        }
+    }
+    for (from, d, to) in
+        [(&found[0], p.d_k, to.q), (&found[1], p.d_k, to.k), (&found[2], p.d_v, to.v)]
+    {
+        narrow(from, d, to);
+    }
+}
+
+/// All chunks of a head, the last one first.
+struct Back<'a, S> {
+    head: &'a Head<'a, S>,
+    start: &'a [f64],
+    kept: Kept<S>,
+    grad: Rows<S>,
+    to: &'a Gradients<S>,
+}
+
+/// Working memory beside the tiles.
+struct Scratch<S> {
+    tiles: Tiles<S>,
+    /// `ĝ`, `[chunk, d_v]`.
+    g: Vec<S>,
+    /// `h`, `[chunk]`.
+    h: Vec<S>,
+    /// As many ones.
+    ones: Vec<S>,
+    /// `D`, `[chunk, row]`.
+    d: Vec<S>,
+    /// `Mᵀ` or `Rᵀ`, `[d_v, d_k]`.
+    turned: Vec<S>,
+    /// A gradient before its hat, `[chunk, d_k or d_v]`.
+    out: Vec<S>,
+    /// `R`, `[d_k, d_v]`.
+    sums: Vec<S>,
+    /// `r`, `[d_k]`.
+    norm: Vec<S>,
+}
+
+impl<S: Storage + Tables + Least> Kernel<S> for Back<'_, S> {
+    #[inline(always)]
+    unsafe fn run<V: Vector<Scalar = S>>(self) {
+        let p = self.head.p;
+        let (chunk, d_k, d_v) = (p.chunk, p.d_k, p.d_v);
+        let tiles = Tiles::<S>::new(chunk, d_k, d_v);
+        let zeros = |n| vec![S::ZERO; n];
+        let mut scratch = Scratch {
+            g: zeros(chunk * d_v),
+            h: zeros(chunk),
+            ones: vec![S::ONE; chunk],
+            d: zeros(chunk * tiles.row),
+            turned: zeros(d_k * d_v),
+            out: zeros(chunk * d_k.max(d_v)),
+            sums: zeros(d_k * d_v),
+            norm: zeros(d_k),
+            tiles,
+        };
+        let mut ended = false;
+        unsafe {
+            if p.causal {
+                for (index, piece) in self.head.pieces.iter().enumerate().rev() {
+                    self.load(&mut scratch, index);
+                    self.tokens::<V>(&mut scratch, &piece.tokens);
+                    ended = piece.fresh;
+                    if ended {
+                        scratch.sums.fill(S::ZERO);
+                        scratch.norm.fill(S::ZERO);
+                    }
+                }
+            } else {
+                self.load(&mut scratch, 0);
+                for piece in p.queries(&[]).iter() {
+                    self.queries::<V>(&mut scratch, &piece.tokens);
+                }
+                for piece in self.head.pieces {
+                    self.keys::<V>(&mut scratch, &piece.tokens);
+                }
+            }
+            self.start(&scratch, ended);
+        }
+    }
+}
+
+impl<S: Storage + Tables + Least> Back<'_, S> {
+    /// Takes over the state before a chunk, and moves `R` and `r` to its maxima.
+    #[inline(always)]
+    unsafe fn load(&self, scratch: &mut Scratch<S>, index: usize) {
+        let tiles = &mut scratch.tiles;
+        let (d_k, d_v) = (tiles.d_k, tiles.d_v);
+        let mut from = self.kept.states.at(index * length(d_k, d_v)).cast_const();
+        let [rows, columns] = [&tiles.key_max, &tiles.value_max].map(Clone::clone);
+        for part in [&mut tiles.sums, &mut tiles.norm, &mut tiles.key_max, &mut tiles.value_max] {
+            unsafe { std::ptr::copy_nonoverlapping(from, part.as_mut_ptr(), part.len()) };
+            from = from.wrapping_add(part.len());
+        }
+        if rows == tiles.key_max && columns == tiles.value_max {
+            return;
+        }
+        let factor = |(later, now): (&S, &S)| (now.to_f64() - later.to_f64()).min(0.0).exp();
+        let rows: Vec<f64> = rows.iter().zip(&tiles.key_max).map(factor).collect();
+        let columns: Vec<f64> = columns.iter().zip(&tiles.value_max).map(factor).collect();
+        for (i, row) in rows.iter().enumerate() {
+            scratch.norm[i] = scratch.norm[i].mul(S::from_f64(*row));
+            for (sum, column) in scratch.sums[i * d_v..(i + 1) * d_v].iter_mut().zip(&columns) {
+                *sum = sum.mul(S::from_f64(row * column));
+            }
+        }
+    }
+
+    /// One chunk of causal attention.
+    #[inline(always)]
+    unsafe fn tokens<V: Vector<Scalar = S>>(
+        &self,
+        scratch: &mut Scratch<S>,
+        tokens: &Tokens<usize>,
+    ) {
+        let (p, n) = (self.head.p, tokens.len());
+        let rows = [self.head.k, self.head.v];
+        unsafe {
+            self.cotangents::<V>(scratch, tokens);
+            let Scratch { tiles, g, h, ones, d, turned, out, sums, norm } = scratch;
+            let (d_k, d_v, row) = (tiles.d_k, tiles.d_v, tiles.row);
+            tiles.keys_and_values::<V>(rows, tokens, self.head.seen, p.log);
+            tiles.scores::<V>(n);
+            transpose(n, d_v, tiles.v.as_ptr(), d_v, tiles.transposed.as_mut_ptr(), row);
+            lower_product::<V>(n, d_v, g.as_ptr(), &tiles.transposed, d, row);
+            for (r, h) in h[..n].iter().enumerate() {
+                for d in &mut d[r * row..=r * row + r] {
+                    *d = d.sub(*h);
+                }
+            }
+            // ∂q
+            transpose(d_k, d_v, tiles.sums.as_ptr(), d_v, turned.as_mut_ptr(), d_k);
+            times::<V>([n, d_v, d_k], g, turned, out, false);
+            lower_times::<V>(n, d_k, d, row, &tiles.k, out);
+            under_hat::<V>(&tiles.q, out, Some([h, &tiles.norm]), self.to.q, tokens, d_k);
+            // ∂k
+            transpose(d_k, d_v, sums.as_ptr(), d_v, turned.as_mut_ptr(), d_k);
+            times::<V>([n, d_v, d_k], &tiles.v, turned, out, false);
+            upper_times::<V>(n, d_k, d, row, &tiles.q, out);
+            under_hat::<V>(&tiles.k, out, Some([ones, norm]), self.to.k, tokens, d_k);
+            // ∂v
+            times::<V>([n, d_k, d_v], &tiles.k, sums, out, false);
+            upper_times::<V>(n, d_v, &tiles.p, row, g, out);
+            self.values::<V>(&tiles.v, out, tokens);
+            transposed_times::<V>([n, d_k, d_v], &tiles.q, g, sums, true);
+            add_columns::<V>(&tiles.q, h, norm, n);
+        }
+    }
+
+    /// Some queries that see all keys.
+    #[inline(always)]
+    unsafe fn queries<V: Vector<Scalar = S>>(
+        &self,
+        scratch: &mut Scratch<S>,
+        tokens: &Tokens<usize>,
+    ) {
+        let n = tokens.len();
+        unsafe {
+            self.cotangents::<V>(scratch, tokens);
+            let Scratch { tiles, g, h, turned, out, sums, norm, .. } = scratch;
+            let (d_k, d_v) = (tiles.d_k, tiles.d_v);
+            transpose(d_k, d_v, tiles.sums.as_ptr(), d_v, turned.as_mut_ptr(), d_k);
+            times::<V>([n, d_v, d_k], g, turned, out, false);
+            under_hat::<V>(&tiles.q, out, Some([h, &tiles.norm]), self.to.q, tokens, d_k);
+            transposed_times::<V>([n, d_k, d_v], &tiles.q, g, sums, true);
+            add_columns::<V>(&tiles.q, h, norm, n);
+        }
+    }
+
+    /// Some keys that all queries see.
+    #[inline(always)]
+    unsafe fn keys<V: Vector<Scalar = S>>(&self, scratch: &mut Scratch<S>, tokens: &Tokens<usize>) {
+        let (p, n) = (self.head.p, tokens.len());
+        let Scratch { tiles, ones, turned, out, sums, norm, .. } = scratch;
+        let (d_k, d_v) = (tiles.d_k, tiles.d_v);
+        unsafe {
+            let rows = [self.head.k, self.head.v];
+            tiles.keys_and_values::<V>(rows, tokens, self.head.seen, p.log);
+            transpose(d_k, d_v, sums.as_ptr(), d_v, turned.as_mut_ptr(), d_k);
+            times::<V>([n, d_v, d_k], &tiles.v, turned, out, false);
+            under_hat::<V>(&tiles.k, out, Some([ones, norm]), self.to.k, tokens, d_k);
+            times::<V>([n, d_k, d_v], &tiles.k, sums, out, false);
+            self.values::<V>(&tiles.v, out, tokens);
+        }
+    }
+
+    /// `Q̂`, `ĝ` and `h` of some queries; the last two are zero where a query sees no key.
+    #[inline(always)]
+    unsafe fn cotangents<V: Vector<Scalar = S>>(
+        &self,
+        scratch: &mut Scratch<S>,
+        tokens: &Tokens<usize>,
+    ) {
+        let (p, d_v) = (self.head.p, scratch.tiles.d_v);
+        unsafe { scratch.tiles.queries::<V>(self.head.q, tokens) };
+        for (r, t) in tokens.clone().enumerate() {
+            let g_hat = &mut scratch.g[r * d_v..(r + 1) * d_v];
+            let z = unsafe { *self.kept.z.at(t) };
+            if z == S::ZERO {
+                g_hat.fill(S::ZERO);
+                scratch.h[r] = S::ZERO;
+                continue;
+            }
+            let inverse = S::from_f64(1.0 / z.to_f64());
+            let g = self.grad.at(t).cast_const();
+            let other = if p.log { self.kept.s.at(t * d_v) } else { self.head.y.at(t) };
+            unsafe {
+                let mut sum = V::zero();
+                let mut j = 0;
+                while j < d_v {
+                    let n = V::LANES.min(d_v - j);
+                    let g = load::<V>(g.add(j), n);
+                    let other = load::<V>(other.add(j), n);
+                    let hat = if p.log {
+                        sum = sum.add(g);
+                        other.select_positive(g.div(other), V::zero())
+                    } else {
+                        sum = g.mul_add(other, sum);
+                        g.mul(V::splat(inverse))
+                    };
+                    store(hat, g_hat.as_mut_ptr().add(j), n);
+                    j += n;
+                }
+                scratch.h[r] = sum.sum().mul(inverse);
+            }
+        }
+    }
+
+    /// `∂u = V̂ ∘ out`, or `∂v = out`.
+    #[inline(always)]
+    unsafe fn values<V: Vector<Scalar = S>>(&self, hat: &[S], out: &[S], tokens: &Tokens<usize>) {
+        let p = self.head.p;
+        if p.log {
+            unsafe {
+                under_hat::<V>(hat, out, None, self.to.v, tokens, p.d_v);
+            }
+            return;
+        }
+        for (r, t) in tokens.clone().enumerate() {
+            // A value that is not seen has no gradient: its key is zero, and with it the row.
+            let from = out[r * p.d_v..(r + 1) * p.d_v].as_ptr();
+            unsafe { std::ptr::copy_nonoverlapping(from, self.to.v.at(t), p.d_v) };
+        }
+    }
+
+    /// The gradient of the state before the first token, unless a new sequence began there.
+    unsafe fn start(&self, scratch: &Scratch<S>, ended: bool) {
+        let Some(to) = self.to.state else { return };
+        let (d_k, d_v) = (scratch.tiles.d_k, scratch.tiles.d_v);
+        let to = unsafe { std::slice::from_raw_parts_mut(to.at(0), length(d_k, d_v)) };
+        to.fill(0.0);
+        if ended {
+            return;
+        }
+        let [key_max, value_max] =
+            [&self.start[d_k * d_v + d_k..], &self.start[d_k * d_v + 2 * d_k..]];
+        let factor = |(start, now): (&f64, &S)| (start - now.to_f64()).min(0.0).exp();
+        let rows = key_max.iter().zip(&scratch.tiles.key_max).map(factor);
+        let columns: Vec<f64> = if self.head.p.log {
+            value_max.iter().zip(&scratch.tiles.value_max).map(factor).collect()
+        } else {
+            vec![1.0; d_v]
+        };
+        let (sums, rest) = to.split_at_mut(d_k * d_v);
+        for (i, row) in rows.enumerate() {
+            rest[i] = -row * scratch.norm[i].to_f64();
+            for (j, column) in columns.iter().enumerate() {
+                sums[i * d_v + j] = row * column * scratch.sums[i * d_v + j].to_f64();
+            }
+        }
+    }
+}
+
+/// `C = A B` with `A` `[n, inner]` and `B` `[inner, columns]`.
+#[inline(always)]
+unsafe fn times<V: Vector>(
+    [n, inner, columns]: [usize; 3],
+    a: &[V::Scalar],
+    b: &[V::Scalar],
+    c: &mut [V::Scalar],
+    accumulate: bool,
+) {
+    unsafe {
+        V::matmul(MatMul {
+            m: n,
+            n: columns,
+            k: inner,
+            a: a.as_ptr(),
+            a_row: inner,
+            a_col: 1,
+            b: b.as_ptr(),
+            b_row: columns,
+            c: c.as_mut_ptr(),
+            c_row: columns,
+            accumulate,
+        });
+    }
+}
+
+/// `to = hat ∘ (out − x yᵀ)`
+#[inline(always)]
+unsafe fn under_hat<V: Vector>(
+    hat: &[V::Scalar],
+    out: &[V::Scalar],
+    outer: Option<[&[V::Scalar]; 2]>,
+    to: Rows<V::Scalar>,
+    tokens: &Tokens<usize>,
+    d: usize,
+) {
+    for (r, t) in tokens.clone().enumerate() {
+        let mut j = 0;
+        while j < d {
+            let n = V::LANES.min(d - j);
+            unsafe {
+                let mut x = load::<V>(out.as_ptr().add(r * d + j), n);
+                if let Some([a, b]) = outer {
+                    x = x.sub(V::splat(a[r]).mul(load::<V>(b.as_ptr().add(j), n)));
+                }
+                store(x.mul(load::<V>(hat.as_ptr().add(r * d + j), n)), to.at(t).add(j), n);
+            }
+            j += n;
+        }
+    }
+}
+
+/// `to += Xᵀ h`
+#[inline(always)]
+unsafe fn add_columns<V: Vector>(x: &[V::Scalar], h: &[V::Scalar], to: &mut [V::Scalar], n: usize) {
+    let d = to.len();
+    let mut j = 0;
+    while j < d {
+        let lanes = V::LANES.min(d - j);
+        unsafe {
+            let mut sum = load::<V>(to.as_ptr().add(j), lanes);
+            for (r, h) in h[..n].iter().enumerate() {
+                sum = V::splat(*h).mul_add(load::<V>(x.as_ptr().add(r * d + j), lanes), sum);
+            }
+            store(sum, to.as_mut_ptr().add(j), lanes);
+        }
+        j += lanes;
+    }
+}
