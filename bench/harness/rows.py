@@ -12,6 +12,7 @@ FLOOR = 1.5
 LSTM_FLOOR = 1.2
 LARNN_FLOOR = 10.0
 ROLLOUT_FLOOR = 10.0
+LOG_FLOOR = 2.0
 
 
 @dataclass(frozen=True)
@@ -210,6 +211,51 @@ class Classifier:
 
 
 @dataclass(frozen=True)
+class LogAttention:
+    """Causal exponential-kernel attention on contiguous `[batch, n_heads, time, d_head]`, log-values.
+
+    `peer` is the same in chunks in plain PyTorch, or `sdpa`: causal softmax attention with PyTorch's own
+    kernel. `task` is `forward`, `train` (to queries, keys and values) or `step`: one token of a stream.
+    The arithmetic is that of chunks of 64 with their triangles in full.
+    """
+
+    task: str
+    time: int
+    peer: str
+    batch: int = 1
+    n_heads: int = 8
+    d_head: int = 64
+    parameters = None
+    causal = True
+
+    @property
+    def name(self):
+        if self.task == "step":
+            return f"log/step/h{self.n_heads}d{self.d_head}"
+        return f"log/{self.task}/n{self.time}/{self.peer}"
+
+    @property
+    def train(self):
+        return self.task == "train"
+
+    @property
+    def few(self):
+        return self.time > 4096
+
+    @property
+    def floor(self):
+        return 1.0 if self.peer == "sdpa" else LOG_FLOOR
+
+    @property
+    def flops(self):
+        d, tokens = self.d_head, self.batch * self.n_heads * self.time
+        if self.task == "step":
+            return self.n_heads * 4 * d * d
+        forward, backward = 4 * 64 * d + 4 * d * d, 12 * 64 * d + 10 * d * d
+        return tokens * (forward + backward if self.train else forward)
+
+
+@dataclass(frozen=True)
 class Size:
     """A forecaster: `channels` in and out, one step from `window` steps."""
 
@@ -330,6 +376,13 @@ ROWS = [
     Larnn(d=32, n_heads=4, window=10, n_layers=2),
     Larnn(d=81, n_heads=27, window=38, n_layers=3, few=True),
     Larnn(d=32, n_heads=4, window=10, n_layers=2, batch=1, time=1, task="stream"),
+    *(
+        LogAttention(task, time, peer)
+        for task in ("forward", "train")
+        for time in (256, 1024, 4096, 16384)
+        for peer in ("chunked", "sdpa")
+    ),
+    LogAttention("step", 1, "chunked"),
     *(
         Heads(variant, *size)
         for size in ((16, 315, 512, 8), (4, 1024, 64, 2), (1, 4000, 64, 2))

@@ -21,6 +21,7 @@ import torch.nn.functional as F
 import classifier
 import heads
 import larnn
+import log_attention
 import models
 from harness import rows
 
@@ -45,6 +46,9 @@ def build(row, compiled=False):
         return heads.iteration(row)
     if isinstance(row, rows.Classifier):
         return classifier.iteration(row)
+    if isinstance(row, rows.LogAttention):
+        peer = attention if row.peer == "sdpa" else log_attention.iteration
+        return peer(row), None
     model, x, target = model_and_data(row)
     step = iteration(torch.compile(model) if compiled else model, x, target, row, ADAM_FORM)
     return step, sum(parameter.numel() for parameter in model.parameters())
@@ -262,6 +266,7 @@ def variants():
 
 def self_check():
     """Every formulation has the expected size and gives the same output and gradients."""
+    log_attention.check()
     for row in model_rows():
         expected = None
         for name, arguments in formulations(row):

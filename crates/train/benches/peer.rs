@@ -13,6 +13,7 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
 use regard_kernels::adam::AdamRule;
+use regard_kernels::log_linear::{self, Context, LogLinear, LogStream, Values};
 use regard_kernels::plan::Plan;
 use regard_kernels::pointwise::{Activation, mean_squared_error};
 use regard_kernels::recurrent::lstm::lstm;
@@ -117,6 +118,7 @@ fn prepare(name: &str) -> Option<Box<dyn Work + Send>> {
         "lstm/b256t128i9h64" => Box::new(LstmLayer::new([256, 128, 9], 64)),
         "larnn/b256t128d32h4k10L2" => Box::new(LarnnLayers::new([256, 128, 32], [4, 10, 2])),
         "larnn/b256t128d81h27k38L3" => Box::new(LarnnLayers::new([256, 128, 81], [27, 38, 3])),
+        "log/step/h8d64" => Box::new(LogSteps::new(8, 64)),
         "stream/larnn/d32h4k10L2" => Box::new(LarnnSteps::new(32, [4, 10, 2])),
         "uea-epoch/n120t315i3c8" => Box::new(ArchiveEpoch::new(120, [315, 3, 8])),
         _ => {
@@ -124,6 +126,12 @@ fn prepare(name: &str) -> Option<Box<dyn Work + Send>> {
             match (parts.next()?, parts.next()?, parts.next(), parts.next()) {
                 ("heads", variant, Some(size), None) => {
                     Box::new(Heads::new(variant, &numbers(size)?)?)
+                }
+                // Ours is the same whatever it is compared with.
+                ("log", pass, Some(time), Some("chunked" | "sdpa")) => {
+                    let backward = one_of(pass, ["forward", "train"])?;
+                    let time = time.strip_prefix('n')?.parse().ok()?;
+                    Box::new(LogAttention::new(time, backward))
                 }
                 ("attention", pass, Some(time), Some(mask)) => {
                     let backward = one_of(pass, ["forward", "train"])?;
@@ -194,6 +202,63 @@ impl Work for Attention {
         } else {
             std::hint::black_box(o);
         }
+    }
+}
+
+/// Causal exponential-kernel attention alone: batch 1, 8 heads, `d_head` 64.
+struct LogAttention {
+    qkv: [Tensor<4>; 3],
+    grad: Tensor<4>,
+    backward: bool,
+}
+
+impl LogAttention {
+    fn new(time: usize, backward: bool) -> Self {
+        let Attention { qkv, grad, .. } = Attention::new(time, true, backward);
+        Self { qkv, grad, backward }
+    }
+}
+
+impl Work for LogAttention {
+    fn run(&mut self) {
+        let [q, k, v] = self.qkv.clone();
+        let y = log_linear::attention(q, k, v, LogLinear::default(), &Context::default());
+        if self.backward {
+            let grads = (y * self.grad.clone()).sum().backward();
+            for x in &self.qkv {
+                std::hint::black_box(x.grad(&grads));
+            }
+        } else {
+            std::hint::black_box(y);
+        }
+    }
+}
+
+/// One token after another of exponential-kernel attention, on plain numbers.
+struct LogSteps {
+    stream: LogStream,
+    /// Queries, keys and values of some tokens, over and over.
+    tokens: Vec<[Vec<f64>; 3]>,
+    y: Vec<f64>,
+    place: usize,
+}
+
+impl LogSteps {
+    fn new(heads: usize, d: usize) -> Self {
+        let mut rng = ChaCha8Rng::seed_from_u64(1);
+        let mut row = || (0..heads * d).map(|_| StandardNormal.sample(&mut rng)).collect();
+        let tokens = (0..64).map(|_| [row(), row(), row()]).collect();
+        let stream = LogStream::new(heads, [d, d], Values::Log);
+        Self { stream, tokens, y: vec![0.0; heads * d], place: 0 }
+    }
+}
+
+impl Work for LogSteps {
+    fn run(&mut self) {
+        let token = &self.tokens[self.place % self.tokens.len()];
+        self.stream.step(token.each_ref().map(Vec::as_slice), &mut self.y);
+        self.place += 1;
+        std::hint::black_box(&self.y);
     }
 }
 

@@ -1,7 +1,7 @@
 //! Names of models on the command line; an exhaustive match, no globals.
 
 use regard_nn::mechanism::{
-    AttentionKernel, EasyConfig, EasyForm, LarnnConfig, LinearConfig, MechanismConfig,
+    AttentionKernel, EasyConfig, EasyForm, LarnnConfig, LinearConfig, LogConfig, MechanismConfig,
     PrimalDualConfig, SoftmaxConfig, TimeMatrix,
 };
 use regard_nn::model::baseline::LstmConfig;
@@ -23,6 +23,7 @@ pub const MODELS: &[&str] = &[
     "lifted",
     "larnn",
     "linear",
+    "log",
     "batch-norm",
     "scaled-heads",
     "batch-norm-scaled-heads",
@@ -52,6 +53,7 @@ pub fn model(name: &str, like: &ModelConfig) -> Result<ModelConfig, TrainError> 
         },
         "softmax" => MechanismConfig::Softmax(SoftmaxConfig { n_heads, causal: false }),
         "linear" => MechanismConfig::Linear(LinearConfig { n_heads, causal: false }),
+        "log" => MechanismConfig::Log(LogConfig::new(n_heads)),
         "batch-norm" | "scaled-heads" | "batch-norm-scaled-heads" => {
             primal_dual(name, &base.mechanism, n_heads)
         }
@@ -87,6 +89,7 @@ fn n_heads_of(mechanism: &MechanismConfig) -> usize {
         MechanismConfig::Easy(c) => c.n_heads,
         MechanismConfig::Larnn(c) => c.n_heads,
         MechanismConfig::Linear(c) => c.n_heads,
+        MechanismConfig::Log(c) => c.n_heads,
         MechanismConfig::PrimalDual(c) => c.n_heads,
     }
 }
@@ -123,6 +126,7 @@ fn mechanism_name(mechanism: &MechanismConfig) -> &'static str {
         MechanismConfig::Softmax(_) => "softmax",
         MechanismConfig::Larnn(_) => "larnn",
         MechanismConfig::Linear(_) => "linear",
+        MechanismConfig::Log(_) => "log",
         MechanismConfig::PrimalDual(c) => primal_dual_name(c),
         MechanismConfig::Easy(c) => match c.form {
             EasyForm::Right => "easy",
@@ -192,6 +196,7 @@ pub const CLASSIFIERS: &[&str] = &[
     "cnn",
     "paper-larnn",
     "linear",
+    "log",
     "batch-norm",
     "scaled-heads",
     "batch-norm-scaled-heads",
@@ -255,6 +260,7 @@ pub fn classifier(name: &str, like: &ClassifierConfig) -> Result<ClassifierConfi
         "softmax" => encoder(MechanismConfig::Softmax(SoftmaxConfig { n_heads, causal: false })),
         "easy" => encoder(MechanismConfig::Easy(EasyConfig::new(n_heads))),
         "linear" => encoder(MechanismConfig::Linear(LinearConfig { n_heads, causal: false })),
+        "log" => encoder(MechanismConfig::Log(LogConfig::new(n_heads))),
         "batch-norm" | "scaled-heads" | "batch-norm-scaled-heads" => {
             encoder(primal_dual(name, &mechanism, n_heads))
         }

@@ -193,8 +193,9 @@ fn the_composed_form_equals_the_authors_program() {
 #[test]
 fn positions_equal_the_authors_program_in_both_precisions() {
     for case in ["embed_position_b2_n40_d12", "embed_position_b1_n1024_d8_wide"] {
+        // The author's parallel form subtracts sums that grow with the length, in f64 too.
         for (dtype, result, gradient) in
-            [(FloatDType::F64, 1e-11, 1e-11), (FloatDType::F32, 2e-6, 2e-5)]
+            [(FloatDType::F64, 1e-11, 5e-11), (FloatDType::F32, 2e-6, 2e-5)]
         {
             let weight = golden::<2>(&file(case), "weight.dense.weight").cast(dtype);
             let weight = weight.autodiff().require_grad();

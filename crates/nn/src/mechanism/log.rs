@@ -150,9 +150,8 @@ impl LogAttention {
     }
 
     fn projected(&self, x: Tensor<3>) -> [Tensor<4>; 3] {
-        [&self.query, &self.key, &self.value].map(|layer| {
-            split_heads(layer.forward(x.clone(), Activation::Identity), self.n_heads)
-        })
+        [&self.query, &self.key, &self.value]
+            .map(|layer| split_heads(layer.forward(x.clone(), Activation::Identity), self.n_heads))
     }
 
     fn setting(&self) -> LogLinear {

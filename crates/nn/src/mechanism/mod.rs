@@ -7,6 +7,7 @@
 mod easy;
 mod larnn;
 mod linear;
+mod log;
 mod per_head;
 mod primal_dual;
 mod softmax;
@@ -22,6 +23,7 @@ pub use larnn::{
     NormKind, RunningRule, Stack,
 };
 pub use linear::{LinearAttention, LinearConfig, LinearState};
+pub use log::{LogAttention, LogConfig, LogValues};
 pub use per_head::HeadMaps;
 pub use primal_dual::{
     AttentionKernel, BatchNormConfig, Grid, PoolingKind, PrimalDualAttention, PrimalDualConfig,
@@ -73,6 +75,8 @@ pub enum MechanismConfig {
     Larnn(LarnnConfig),
     /// Linear attention.
     Linear(LinearConfig),
+    /// Attention with an exponential kernel.
+    Log(LogConfig),
     /// Softmax, linear or windowed attention with batch normalisation and scaled heads.
     PrimalDual(PrimalDualConfig),
 }
@@ -88,6 +92,8 @@ pub enum Mechanism {
     Larnn(Larnn),
     /// Linear attention.
     Linear(LinearAttention),
+    /// Attention with an exponential kernel.
+    Log(LogAttention),
     /// Softmax, linear or windowed attention with batch normalisation and scaled heads.
     PrimalDual(PrimalDualAttention),
 }
@@ -109,6 +115,7 @@ impl MechanismConfig {
             Self::Easy(config) => Mechanism::Easy(config.init(d_model, time, device)?),
             Self::Larnn(config) => Mechanism::Larnn(config.init(d_model, device)?),
             Self::Linear(config) => Mechanism::Linear(config.init(d_model, device)?),
+            Self::Log(config) => Mechanism::Log(config.init(d_model, device)?),
             Self::PrimalDual(config) => Mechanism::PrimalDual(config.init(d_model, time, device)?),
         })
     }
@@ -121,6 +128,7 @@ impl MechanismConfig {
             Self::Easy(config) => config.n_parameters(d_model, time),
             Self::Larnn(config) => config.n_parameters(d_model),
             Self::Linear(config) => config.n_parameters(d_model),
+            Self::Log(config) => config.n_parameters(d_model),
             Self::PrimalDual(config) => config.n_parameters(d_model),
         }
     }
@@ -133,6 +141,7 @@ impl MechanismConfig {
             Self::Easy(config) => config.multiply_adds(d_model, time),
             Self::Larnn(config) => config.multiply_adds(d_model, time),
             Self::Linear(config) => config.multiply_adds(d_model, time),
+            Self::Log(config) => config.multiply_adds(d_model, time),
             Self::PrimalDual(config) => config.multiply_adds(d_model, time),
         }
     }
@@ -151,6 +160,7 @@ impl Mechanism {
             Self::Easy(attention) => Self::Easy(attention.resized(time)?),
             Self::Larnn(cells) => Self::Larnn(cells.clone()),
             Self::Linear(attention) => Self::Linear(attention.clone()),
+            Self::Log(attention) => Self::Log(attention.clone()),
             Self::PrimalDual(attention) => Self::PrimalDual(attention.resized(time)?),
         })
     }
@@ -160,7 +170,7 @@ impl Mechanism {
         match self {
             Self::Softmax(attention) => Some(attention.plan(plan, x)),
             Self::Easy(attention) => attention.plan(plan, x),
-            Self::Larnn(_) | Self::Linear(_) | Self::PrimalDual(_) => None,
+            Self::Larnn(_) | Self::Linear(_) | Self::Log(_) | Self::PrimalDual(_) => None,
         }
     }
 
@@ -186,6 +196,7 @@ impl Mechanism {
             }
             Self::Larnn(_) => None,
             Self::Linear(attention) => Some(attention.head_outputs(x, blocked)),
+            Self::Log(attention) => Some(attention.head_outputs(x, blocked)),
             Self::PrimalDual(attention) => Some(attention.head_outputs(x, blocked)),
         }
     }
@@ -205,6 +216,7 @@ impl Mechanism {
             Self::Softmax(attention) => Some(vec![attention.weights(x)]),
             Self::Easy(_) | Self::Larnn(_) => None,
             Self::Linear(attention) => Some(vec![attention.weights(x)]),
+            Self::Log(attention) => Some(vec![attention.weights(x)]),
             Self::PrimalDual(attention) => Some(attention.weights(x, None)),
         }
     }
@@ -229,6 +241,7 @@ impl Attention for Mechanism {
             Self::Easy(attention) => attention.forward(x, blocked),
             Self::Larnn(cells) => cells.forward(x, blocked),
             Self::Linear(attention) => attention.forward(x, blocked),
+            Self::Log(attention) => attention.forward(x, blocked),
             Self::PrimalDual(attention) => attention.forward(x, blocked),
         }
     }

@@ -56,6 +56,7 @@ impl Mechanism {
             Self::Softmax(attention) => Some(attention.head_maps()),
             Self::Easy(_) | Self::Larnn(_) => None,
             Self::Linear(attention) => Some(attention.head_maps()),
+            Self::Log(attention) => Some(attention.head_maps()),
             Self::PrimalDual(attention) => Some(attention.head_maps()),
         }
     }
@@ -64,8 +65,8 @@ impl Mechanism {
 #[cfg(test)]
 mod tests {
     use super::super::{
-        Attention, EasyConfig, LinearConfig, MechanismConfig, PrimalDualConfig, ScaledHeadsConfig,
-        SoftmaxConfig,
+        Attention, EasyConfig, LinearConfig, LogConfig, MechanismConfig, PrimalDualConfig,
+        ScaledHeadsConfig, SoftmaxConfig,
     };
     use super::*;
     use burn::tensor::Device;
@@ -80,6 +81,7 @@ mod tests {
             softmax,
             MechanismConfig::Easy(EasyConfig::new(3)),
             MechanismConfig::Linear(LinearConfig { n_heads: 3, causal: false }),
+            MechanismConfig::Log(LogConfig::new(3)),
             MechanismConfig::PrimalDual(scaled),
         ] {
             let mechanism = double(config.init(6, 5, &Device::default()).unwrap());

@@ -30,6 +30,11 @@ impl Case {
         double(config.init(self.d_model, &Device::default()).unwrap())
     }
 
+    fn log(self, causal: bool, values: LogValues) -> LogAttention {
+        let config = LogConfig { n_heads: self.n_heads, causal, values };
+        double(config.init(self.d_model, &Device::default()).unwrap())
+    }
+
     fn easy(self, form: EasyForm) -> EasyAttention {
         let config = EasyConfig { form, init: AlphaInit::PerHead, ..EasyConfig::new(self.n_heads) };
         double(config.init(self.d_model, self.time, &Device::default()).unwrap())
@@ -102,6 +107,9 @@ proptest! {
         prop_assume!(cut < case.time);
         assert_rows_before_are_blind_to_rows_from(&case.softmax(true), case.input(1), cut);
         assert_rows_before_are_blind_to_rows_from(&case.linear(true), case.input(1), cut);
+        for values in [LogValues::Linear, LogValues::Log] {
+            assert_rows_before_are_blind_to_rows_from(&case.log(true, values), case.input(1), cut);
+        }
     }
 
     #[test]
@@ -109,11 +117,15 @@ proptest! {
         let (softmax, x) = (case.softmax(true), case.input(1));
         assert_close(&streaming(&softmax, x.clone()), &softmax.forward(x.clone(), None), 1e-12);
         let linear = case.linear(true);
-        assert_close(&streaming(&linear, x.clone()), &linear.forward(x, None), 1e-12);
+        assert_close(&streaming(&linear, x.clone()), &linear.forward(x.clone(), None), 1e-12);
+        for values in [LogValues::Linear, LogValues::Log] {
+            let log = case.log(true, values);
+            assert_close(&streaming(&log, x.clone()), &log.forward(x.clone(), None), 1e-12);
+        }
     }
 
     #[test]
-    fn blocked_rows_are_as_if_absent_for_softmax_and_linear(
+    fn blocked_rows_are_as_if_absent_for_softmax_linear_and_log(
         case in cases(), padding in 1..4_usize,
     ) {
         let x = case.input(1);
@@ -126,6 +138,8 @@ proptest! {
         };
         attend(&case.softmax(false));
         attend(&case.linear(false));
+        attend(&case.log(false, LogValues::Linear));
+        attend(&case.log(false, LogValues::Log));
     }
 
     #[test]
@@ -146,7 +160,7 @@ proptest! {
 
     #[test]
     fn formulas_count_the_parameters_of_the_modules(case in cases()) {
-        for config in ["softmax", "easy", "linear", "primal-dual"].map(|kind| parse(kind, case.n_heads)) {
+        for config in ["softmax", "easy", "linear", "log", "primal-dual"].map(|kind| parse(kind, case.n_heads)) {
             let module = config.init(case.d_model, case.time, &Device::default()).unwrap();
             prop_assert_eq!(module.num_params(), config.n_parameters(case.d_model, case.time));
         }
@@ -185,7 +199,7 @@ fn unknown_keys_and_kinds_are_refused_by_name() {
 
 #[test]
 fn heads_must_divide_the_width_in_every_mechanism() {
-    for kind in ["softmax", "easy", "linear", "primal-dual"] {
+    for kind in ["softmax", "easy", "linear", "log", "primal-dual"] {
         let error = parse(kind, 4).init(6, 5, &Device::default()).unwrap_err();
         assert_eq!(error.to_string(), "d_model = 6 is not a multiple of n_heads = 4");
     }
@@ -202,8 +216,13 @@ fn attention_that_looks_ahead_cannot_be_stepped() {
 fn a_sequence_whose_rows_are_all_blocked_gives_the_output_bias_alone() {
     let case = Case { batch: 2, time: 3, n_heads: 2, d_model: 10, seed: 3 };
     let x = case.input(1);
-    let o = case.softmax(false).forward(x.clone(), Some(blocked_from(0, &x)));
+    let blocked = Some(blocked_from(0, &x));
+    let o = case.softmax(false).forward(x.clone(), blocked.clone());
     assert_close(&o, &x.zeros_like(), 0.0); // the bias starts at zero
+    for values in [LogValues::Linear, LogValues::Log] {
+        let o = case.log(false, values).forward(x.clone(), blocked.clone());
+        assert_close(&o, &x.zeros_like(), 0.0);
+    }
 }
 
 /// Each row becomes the mean of the rows so far: a mechanism that this crate does not ship.
@@ -246,6 +265,22 @@ fn the_weights_of_linear_attention_are_those_it_attends_with() {
         assert_close(&ones, &ones.ones_like(), 1e-13);
         let v = split_heads(linear.values(x.clone()), 3);
         assert_close(&weights.matmul(v), &linear.head_outputs(x, None), 1e-13);
+    }
+}
+
+#[test]
+fn the_weights_of_log_attention_are_those_it_attends_with() {
+    for causal in [false, true] {
+        let case = Case { batch: 2, time: 5, n_heads: 3, d_model: 6, seed: 1 };
+        let (log, x) = (case.log(causal, LogValues::Linear), case.input(1));
+        let weights = log.weights(x.clone());
+        let ones = weights.clone().sum_dim(3);
+        assert_close(&ones, &ones.ones_like(), 1e-13);
+        let v = split_heads(log.values(x.clone()), 3);
+        assert_close(&weights.clone().matmul(v.clone()), &log.head_outputs(x.clone(), None), 1e-13);
+        // The logarithms of positive values are mixed as these are.
+        let log = case.log(causal, LogValues::Log);
+        assert_close(&weights.matmul(v.exp()).log(), &log.head_outputs(x, None), 1e-13);
     }
 }
 

@@ -199,7 +199,7 @@ fn check_attention(folder: &RunFolder, model: &Model) -> Result<(), TrainError> 
         Model::Forecaster(model)
             if model
                 .mechanisms()
-                .any(|m| matches!(m, Mechanism::Linear(_) | Mechanism::PrimalDual(_))) =>
+                .any(|m| matches!(m, Mechanism::Linear(_) | Mechanism::Log(_) | Mechanism::PrimalDual(_))) =>
         {
             Err(folder.error(
                 "only score matrices of easy and softmax attention are inspected; give a run of one \
@@ -264,7 +264,10 @@ fn heads(
             [(both.0, &seen[0]), (both.1, &seen[1])].map(|(mechanism, seen)| match mechanism {
                 Mechanism::Easy(easy) => easy_samples(easy),
                 Mechanism::Softmax(softmax) => softmax_samples(softmax, &seen[layer]),
-                Mechanism::Larnn(_) | Mechanism::Linear(_) | Mechanism::PrimalDual(_) => Vec::new(),
+                Mechanism::Larnn(_)
+                | Mechanism::Linear(_)
+                | Mechanism::Log(_)
+                | Mechanism::PrimalDual(_) => Vec::new(),
             });
         let [trained_samples, fresh_samples] = samples;
         let mut weights = redundancy::weights(both.0, both.1)?.into_iter();
@@ -273,6 +276,7 @@ fn heads(
             Mechanism::Softmax(_)
             | Mechanism::Larnn(_)
             | Mechanism::Linear(_)
+            | Mechanism::Log(_)
             | Mechanism::PrimalDual(_) => vec![None; trained_samples.len()],
         };
         for (head, ((trained, fresh), gain_bound)) in
