@@ -7,6 +7,7 @@ use thiserror::Error;
 
 use crate::labelled::LabelledError;
 use crate::place::{Cell, TimeStep, UnknownName, listing};
+use crate::text::TextError;
 
 /// What is wrong with a file, a simulation or a division of data, and how to mend it.
 ///
@@ -379,6 +380,9 @@ pub enum DataError {
     /// What is wrong with labels, windows or groups.
     #[error(transparent)]
     Labelled(Box<LabelledError>),
+    /// What is wrong with a text.
+    #[error(transparent)]
+    Text(#[from] TextError),
     /// A parameter outside its range.
     #[error("{name} = {found}, expected {expected}")]
     InvalidParameter {

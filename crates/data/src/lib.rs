@@ -5,6 +5,7 @@
 //! - [`simulate`]: trajectories of known systems.
 //! - [`labelled`]: series with one class each, from archives, tables and folders.
 //! - [`augment`]: random changes of a series that keep its class.
+//! - [`text`]: text as tokens, its parts and windows.
 //! - [`window`]: which (input, target) pairs a set of trajectories holds.
 //! - [`split`]: training, validation and test parts that share no window.
 //! - [`normalize`]: statistics of the training part, applied and undone.
@@ -18,6 +19,7 @@ pub mod labelled;
 pub mod normalize;
 pub mod simulate;
 pub mod split;
+pub mod text;
 pub mod window;
 
 mod error;
