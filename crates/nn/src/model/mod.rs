@@ -1,4 +1,5 @@
-//! Whole forecasters: a window of past values in, the next values out.
+//! Whole forecasters: a window of past values in, the next values out. Models of other tasks are in
+//! [`classifier`] and [`language_model`].
 //!
 //! [`ModelConfig`] chooses one by its key `kind`; [`Model`] is any of them. All work in normalised
 //! units, `[batch, window, channels]` to `[batch, horizon, channels]`.
@@ -6,6 +7,7 @@
 pub mod baseline;
 pub mod classifier;
 mod forecaster;
+pub mod language_model;
 mod lifted;
 mod readout;
 

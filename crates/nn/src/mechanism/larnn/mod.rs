@@ -281,6 +281,12 @@ impl LarnnConfig {
         self.n_layers * (gates + maps + 2 * d * self.n_norms())
     }
 
+    /// Those of the weights alone, without biases and norms: `17 d² + 2 d P` per layer.
+    #[must_use]
+    pub fn n_weights(&self, d_model: usize) -> usize {
+        self.n_layers * (17 * d_model * d_model + 2 * d_model * self.n_position())
+    }
+
     /// Per layer `17 d²` a step, each cell projected once, and `2 d` for every cell that a step
     /// attends to.
     #[must_use]

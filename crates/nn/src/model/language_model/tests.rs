@@ -1,0 +1,171 @@
+//! Sizes, causality, streaming and trainability of language models.
+
+use burn::module::{ModuleVisitor, Param};
+use burn::optim::{AdamConfig, GradientsParams};
+use burn::tensor::{FloatDType, TensorData};
+use regard_kernels::testing::{assert_close, double, normal};
+
+use super::*;
+use crate::mechanism::LarnnConfig;
+use crate::model::classifier::cross_entropy;
+
+const SHAPE: LanguageShape = LanguageShape { vocabulary: 11, window: 5 };
+
+/// Every mixer, in either block, with and without position and convolution.
+fn configs() -> Vec<LanguageModelConfig> {
+    let heads = || HeadsConfig { n_heads: 3 };
+    let log = |values| MixerConfig::Log(LogConfig { n_heads: 3, values });
+    let larnn = LarnnConfig { window: 3, n_layers: 2, ..LarnnConfig::new(2) };
+    let mixers = [
+        log(ValueForm::Log),
+        log(ValueForm::Linear),
+        MixerConfig::Softmax(heads()),
+        MixerConfig::Linear(heads()),
+        MixerConfig::Easy(heads()),
+        MixerConfig::Lstm {},
+        MixerConfig::Larnn(larnn),
+    ];
+    let blocks = [
+        (LanguageBlockConfig::Glu {}, LanguagePosition::Recurrence, 0),
+        (LanguageBlockConfig::Mlp { d_ff: 7 }, LanguagePosition::None, 3),
+    ];
+    let of = |mixer: &MixerConfig| {
+        blocks.clone().map(|(block, position, convolution)| LanguageModelConfig {
+            kind: LanguageModelKind::LanguageModel,
+            d_model: 6,
+            n_layers: 2,
+            mixer: mixer.clone(),
+            block,
+            position,
+            convolution,
+        })
+    };
+    mixers.iter().flat_map(of).collect()
+}
+
+fn model(config: &LanguageModelConfig) -> LanguageModel {
+    double(config.init(SHAPE, &Device::default()).unwrap())
+}
+
+/// `[2, time]`, other tokens for another seed.
+fn tokens(time: usize, seed: i64) -> Tensor<2, Int> {
+    let tokens: Vec<i64> = (0..).map(|i| (i * i * 7 + i * seed + 3) % 11).take(2 * time).collect();
+    Tensor::from_data(TensorData::new(tokens, [2, time]), &Device::default())
+}
+
+#[test]
+fn the_paper_s_model_has_its_number_of_parameters_and_its_share_of_decay() {
+    let shape = LanguageShape { vocabulary: 50_304, window: 1024 };
+    let count = LanguageModelConfig::paper().n_parameters(shape);
+    assert_eq!(count.total(), 124_879_872);
+    assert_eq!((count.matrices, count.vectors), (124_747_776, 132_096));
+}
+
+#[test]
+fn formulas_count_the_module_s_parameters() {
+    #[derive(Default)]
+    struct Count(ParameterCount, String);
+    impl ModuleVisitor for Count {
+        fn enter_module(&mut self, name: &str, _: &str) {
+            name.clone_into(&mut self.1);
+        }
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+            let n = param.val().dims().iter().product();
+            let (matrices, vectors) = match self.1.as_str() {
+                "running" => (0, 0), // statistics of a norm are not trained
+                "gamma" | "beta" => (0, n),
+                _ if D == 1 => (0, n),
+                _ => (n, 0),
+            };
+            self.0 = self.0.plus(ParameterCount { matrices, vectors });
+        }
+    }
+    for config in configs() {
+        let mut count = Count::default();
+        config.init(SHAPE, &Device::default()).unwrap().visit(&mut count);
+        assert_eq!(count.0, config.n_parameters(SHAPE), "{config:?}");
+    }
+}
+
+#[test]
+fn steps_equal_the_whole_sequence_also_beyond_the_window() {
+    for config in configs() {
+        let (model, tokens) = (model(&config), tokens(9, 1));
+        let whole = model.forward(tokens.clone());
+        let mut state = None;
+        for t in 0..9 {
+            let (row, next) = model.step(tokens.clone().narrow(1, t, 1), state);
+            assert_close(&row, &whole.clone().narrow(1, t, 1), 1e-11);
+            state = Some(next);
+        }
+    }
+}
+
+#[test]
+fn a_later_token_changes_no_earlier_logit() {
+    for config in configs() {
+        let model = model(&config);
+        let changed = Tensor::cat(vec![tokens(7, 1).narrow(1, 0, 4), tokens(3, 5)], 1);
+        let [a, b] = [tokens(7, 1), changed].map(|tokens| model.forward(tokens).narrow(1, 0, 4));
+        // What is taken out of all exponentials depends on later tokens, and cancels.
+        assert_close(&a, &b, 1e-13);
+    }
+}
+
+#[test]
+fn log_values_are_the_logarithms_of_what_is_mixed() {
+    let [q, k, u] = [1, 2, 3].map(|seed| normal([2, 3, 7, 4], seed));
+    let logs = log_attention::attention(q.clone(), k.clone(), u.clone(), true);
+    let plain = log_attention::attention(q.clone(), k.clone(), u.exp(), false);
+    assert_close(&logs.exp(), &plain, 1e-13);
+    // By the definition: weights Σ_i e^(q_ti + k_si) over their sum.
+    let weights = q.exp().matmul(k.exp().swap_dims(2, 3)).tril(0);
+    let expected = weights.clone() / weights.sum_dim(3);
+    let ones = Tensor::<2>::eye(7, &plain.device()).cast(FloatDType::F64);
+    let values = ones.unsqueeze::<4>().expand([2, 3, 7, 7]);
+    let [q, k] = [1, 2].map(|seed| normal([2, 3, 7, 4], seed));
+    assert_close(&log_attention::attention(q, k, values, false), &expected, 1e-13);
+}
+
+#[test]
+fn models_of_every_mixer_learn_a_text_by_heart() {
+    let (tokens, targets) = (tokens(7, 1), tokens(7, 4));
+    let labels = targets.reshape([14]);
+    for config in configs() {
+        // Norms over a batch of two sequences alike would hide what they differ in.
+        if matches!(config.mixer, MixerConfig::Larnn(_)) {
+            continue;
+        }
+        let mut model = model(&config).train();
+        let device = Device::default().autodiff();
+        let mut optimizer = AdamConfig::new().init();
+        let mut losses = Vec::new();
+        for _ in 0..60 {
+            let tokens = Tensor::<2, Int>::from_data(tokens.to_data(), &device);
+            let labels = Tensor::<1, Int>::from_data(labels.to_data(), &device);
+            let logits = model.forward(tokens).reshape([14, 11]);
+            let loss = cross_entropy(logits, labels, 0.0, None);
+            losses.push(loss.clone().into_scalar::<f64>());
+            let gradients = GradientsParams::from_grads(loss.backward(), &model);
+            model = optimizer.step(3e-2, model, gradients);
+        }
+        assert!(losses[59] < 0.2 * losses[0], "{config:?}: {} to {}", losses[0], losses[59]);
+    }
+}
+
+#[test]
+fn a_configuration_survives_being_written_and_read_and_refuses_other_keys() {
+    for config in configs() {
+        let text = serde_json::to_string(&config).unwrap();
+        assert_eq!(serde_json::from_str::<LanguageModelConfig>(&text).unwrap(), config, "{text}");
+    }
+    let wrong = r#"{"kind":"language-model","d_model":6,"n_layers":1,"mixer":{"kind":"log","n_heads":2,"d":1}}"#;
+    let error = serde_json::from_str::<LanguageModelConfig>(wrong).unwrap_err().to_string();
+    assert!(error.contains("unknown field `d`"), "{error}");
+    let mixer = MixerConfig::Softmax(HeadsConfig { n_heads: 4 });
+    let odd = LanguageModelConfig { mixer, ..configs().remove(0) };
+    assert_eq!(
+        odd.init(SHAPE, &Device::default()).unwrap_err().to_string(),
+        "d_model = 6 is not a multiple of n_heads = 4"
+    );
+}
