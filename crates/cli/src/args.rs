@@ -7,6 +7,7 @@ use crate::commands::compare::CompareArgs;
 use crate::commands::completions::CompletionsArgs;
 use crate::commands::data::DataCommand;
 use crate::commands::evaluate::EvaluateArgs;
+use crate::commands::generate::GenerateArgs;
 use crate::commands::inspect::InspectArgs;
 use crate::commands::man::ManArgs;
 use crate::commands::predict::PredictArgs;
@@ -22,6 +23,7 @@ Examples:
   regard train lorenz                          train, score and report in a few minutes
   regard train series --data sensors.csv       learn to forecast your own table
   regard train uci-har --data DIR              learn to tell activities apart
+  regard train text --data plays.txt           learn to go on with a text
   regard compare lorenz --mechanisms easy,softmax,lstm
   regard reproduce easy-attention --quick      a paper's experiments and a verdict per claim
   regard sweep rate.toml                       search over learning rate, width, …
@@ -31,7 +33,7 @@ Examples:
 
 Results go to standard output, progress and messages to standard error.
 Exit codes: 0 done, 1 done with a bad verdict (a trained model is not better than repeating the
-last value, or than always naming the most frequent class), 2 failed.";
+last value, naming the most frequent class, or the frequencies of single tokens), 2 failed.";
 
 /// Attention for sequences and dynamics: train, predict, evaluate, compare.
 #[derive(Debug, Parser)]
@@ -54,6 +56,7 @@ pub(crate) enum Command {
     Predict(PredictArgs),
     Classify(ClassifyArgs),
     Stream(StreamArgs),
+    Generate(GenerateArgs),
     Evaluate(EvaluateArgs),
     Compare(CompareArgs),
     Reproduce(ReproduceArgs),

@@ -73,6 +73,7 @@ fn help_of_every_command() {
         "classify",
         "stream",
         "evaluate",
+        "generate",
         "compare",
         "sweep",
         "sweep plan",

@@ -19,6 +19,7 @@ mod forecast_config;
 mod forecast_run;
 mod forecasting;
 pub mod inspect;
+pub mod language;
 mod lbfgs;
 pub mod metric;
 pub mod model_file;

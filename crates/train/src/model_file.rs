@@ -10,7 +10,9 @@ use std::path::Path;
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::tensor::{Device, Gradients, Tensor, TensorData};
 use regard_data::normalize::Normalization;
+use regard_data::text::Tokenizer;
 use regard_nn::model::classifier::{Classifier, ClassifierConfig, ClassifyShape};
+use regard_nn::model::language_model::{LanguageModel, LanguageModelConfig, LanguageShape};
 use regard_nn::model::{ForecastShape, Model, ModelConfig};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::de::DeserializeOwned;
@@ -57,6 +59,31 @@ pub struct ClassifierCard {
     pub classes: Vec<String>,
     /// What brings physical values to the model's units.
     pub normalization: Normalization,
+}
+
+/// What the file of a language model says beside its parameters.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LanguageCard {
+    /// Version of this format.
+    pub version: u32,
+    /// The model's configuration.
+    pub language_model: LanguageModelConfig,
+    /// Vocabulary and window.
+    pub shape: LanguageShape,
+    /// What turns text into tokens and back.
+    pub tokenizer: Tokenizer,
+}
+
+impl LanguageCard {
+    /// A card of the current version.
+    #[must_use]
+    pub fn new(
+        language_model: LanguageModelConfig,
+        shape: LanguageShape,
+        tokenizer: Tokenizer,
+    ) -> Self {
+        Self { version: VERSION, language_model, shape, tokenizer }
+    }
 }
 
 impl ClassifierCard {
@@ -274,7 +301,7 @@ pub(crate) fn from_bytes(file: &Path, bytes: &[u8]) -> Result<(Parameters, Strin
     Ok((found, metadata.clone()))
 }
 
-/// Writes a model and its card, a [`ModelCard`] or [`ClassifierCard`]; the file is complete or absent.
+/// Writes a model and its card, a [`ModelCard`], [`ClassifierCard`] or [`LanguageCard`]; the file is complete or absent.
 ///
 /// # Errors
 /// [`TrainError::Io`].
@@ -309,6 +336,20 @@ pub fn load_classifier(
 ) -> Result<(Classifier, ClassifierCard), TrainError> {
     let (card, parameters) = read_card::<ClassifierCard>(file)?;
     let model = card.classifier.init(card.shape, device)?;
+    let error = |problem| TrainError::ModelFile { file: file.to_owned(), problem };
+    Ok((with_parameters(model, parameters).map_err(error)?, card))
+}
+
+/// Reads a language model and its card.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_language(
+    file: &Path,
+    device: &Device,
+) -> Result<(LanguageModel, LanguageCard), TrainError> {
+    let (card, parameters) = read_card::<LanguageCard>(file)?;
+    let model = card.language_model.init(card.shape, device)?;
     let error = |problem| TrainError::ModelFile { file: file.to_owned(), problem };
     Ok((with_parameters(model, parameters).map_err(error)?, card))
 }

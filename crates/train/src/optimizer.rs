@@ -46,6 +46,12 @@ pub enum OptimizerConfig {
         /// Fraction of each parameter removed per unit of learning rate.
         #[serde(default = "weight_decay")]
         weight_decay: f64,
+        /// Decay of the mean of squared gradients.
+        #[serde(default = "beta_2")]
+        beta_2: f64,
+        /// Which parameters decay.
+        #[serde(default)]
+        decay: Decay,
     },
     /// Rectified Adam: its first steps are those of momentum.
     #[serde(rename = "radam")]
@@ -61,8 +67,33 @@ pub enum OptimizerConfig {
     ClosedForm(ClosedFormConfig),
 }
 
+/// Which parameters lose a fraction of themselves at each step.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Decay {
+    /// All of them.
+    #[default]
+    All,
+    /// Matrices and what has more axes, but not biases and norms.
+    Matrices,
+}
+
+impl Decay {
+    /// Whether a parameter of so many axes with this last name decays.
+    fn reaches(self, axes: usize, name: Option<&String>) -> bool {
+        // Norms of several rows have two axes, too.
+        let is_norm = name.is_some_and(|name| name == "gamma" || name == "beta");
+        self == Self::All || (axes > 1 && !is_norm)
+    }
+}
+
 fn learning_rate() -> f64 {
     1e-3
+}
+
+/// That of the paper, which most published configurations use.
+fn beta_2() -> f64 {
+    0.999
 }
 
 fn eps() -> f64 {
@@ -86,8 +117,8 @@ impl OptimizerConfig {
             Self::Adam { learning_rate, eps, l2 } => {
                 AdamConfig { l2, ..AdamConfig::new(learning_rate, eps) }
             }
-            Self::AdamW { learning_rate, eps, weight_decay } => {
-                AdamConfig { weight_decay, ..AdamConfig::new(learning_rate, eps) }
+            Self::AdamW { learning_rate, eps, weight_decay, beta_2, decay } => {
+                AdamConfig { weight_decay, beta_2, decay, ..AdamConfig::new(learning_rate, eps) }
             }
             Self::RAdam { learning_rate, eps } => {
                 let rule = AdamRule::Rectified;
@@ -104,9 +135,8 @@ impl OptimizerConfig {
         if let Self::ClosedForm(config) = self {
             return config.check();
         }
-        let Some(AdamConfig { learning_rate, eps, weight_decay, l2, rule: _ }) = self.adam() else {
-            return Ok(());
-        };
+        let Some(adam) = self.adam() else { return Ok(()) };
+        let AdamConfig { learning_rate, eps, weight_decay, l2, beta_2, .. } = adam;
         if !(learning_rate > 0.0 && learning_rate.is_finite()) {
             return error("fit.optimizer.learning_rate", learning_rate, "a positive number");
         }
@@ -118,6 +148,9 @@ impl OptimizerConfig {
         }
         if !(l2 >= 0.0 && l2.is_finite()) {
             return error("fit.optimizer.l2", l2, "zero or a positive number");
+        }
+        if !(0.0..1.0).contains(&beta_2) {
+            return error("fit.optimizer.beta_2", beta_2, "from 0 to below 1");
         }
         Ok(())
     }
@@ -136,19 +169,24 @@ pub struct AdamConfig {
     pub l2: f64,
     /// What divides the mean of gradients.
     pub rule: AdamRule,
+    /// Decay of the mean of squared gradients.
+    pub beta_2: f64,
+    /// Which parameters the weight decay reaches.
+    pub decay: Decay,
 }
 
 impl AdamConfig {
     /// The plain rule without decay.
     #[must_use]
     pub const fn new(learning_rate: f64, eps: f64) -> Self {
-        Self { learning_rate, eps, weight_decay: 0.0, l2: 0.0, rule: AdamRule::Plain }
+        let (weight_decay, l2, rule) = (0.0, 0.0, AdamRule::Plain);
+        Self { learning_rate, eps, weight_decay, l2, rule, beta_2: 0.999, decay: Decay::All }
     }
 
     fn step(&self, learning_rate: f64, step: u64, grad_scale: f64) -> AdamStep {
-        let Self { eps, weight_decay, l2, rule, .. } = *self;
-        // The betas of the paper, which every published configuration here uses.
-        let (beta_1, beta_2) = (0.9, 0.999);
+        let Self { eps, weight_decay, l2, rule, beta_2, .. } = *self;
+        // That of the paper, which every published configuration here uses.
+        let beta_1 = 0.9;
         AdamStep { rule, learning_rate, beta_1, beta_2, eps, weight_decay, l2, step, grad_scale }
     }
 }
@@ -186,7 +224,8 @@ impl Optimizer {
             if norm > limit { limit / norm } else { 1.0 }
         });
         let step = self.config.step(learning_rate, self.steps, scale);
-        module.map(&mut Apply { path: Vec::new(), moments: &mut self.moments, grads, step })
+        let (path, decay) = (Vec::new(), self.config.decay);
+        module.map(&mut Apply { path, moments: &mut self.moments, grads, step, decay })
     }
 
     /// Copies the moments to the host, under `mean.` and `square.`.
@@ -218,6 +257,7 @@ struct Apply<'a> {
     moments: &'a mut BTreeMap<String, Moments>,
     grads: &'a Gradients,
     step: AdamStep,
+    decay: Decay,
 }
 
 impl ModuleMapper for Apply<'_> {
@@ -243,7 +283,10 @@ impl ModuleMapper for Apply<'_> {
         });
         let param = tensor.inner().reshape([n]);
         let state = AdamState { param, mean: moments.mean, square: moments.square };
-        let AdamState { param, mean, square } = adam(state, grad.reshape([n]), &self.step);
+        let reaches = self.decay.reaches(D, self.path.last());
+        let weight_decay = if reaches { self.step.weight_decay } else { 0.0 };
+        let step = AdamStep { weight_decay, ..self.step };
+        let AdamState { param, mean, square } = adam(state, grad.reshape([n]), &step);
         self.moments.insert(name, Moments { mean, square });
         let tensor = Tensor::from_inner(param.reshape(shape)).require_grad();
         Param::from_mapped_value(id, tensor, mapper)

@@ -43,6 +43,8 @@ const ALL: &[Preset] = &[
     preset!("shear-flow-lifted"),
     preset!("sinusoids"),
     preset!("sinusoids-lifted"),
+    preset!("text"),
+    preset!("text-paper"),
     preset!("uci-har"),
     preset!("uci-har-paper"),
     preset!("uea/NAME"),
@@ -106,7 +108,7 @@ mod tests {
             message,
             "no preset and no file is called \"lorens\" (did you mean \"lorenz\"?); \
              presets: lorenz, lorenz-anchor, lorenz-direct, lorenz-lifted, lorenz-noise, \
-             mnist, reactor, reactor-lifted, series, shear-flow, shear-flow-lifted, sinusoids, sinusoids-lifted, uci-har, uci-har-paper, uea/NAME, uea-stem/NAME"
+             mnist, reactor, reactor-lifted, series, shear-flow, shear-flow-lifted, sinusoids, sinusoids-lifted, text, text-paper, uci-har, uci-har-paper, uea/NAME, uea-stem/NAME"
         );
     }
 

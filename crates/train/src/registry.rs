@@ -10,6 +10,9 @@ use regard_nn::model::classifier::{
     GruClassifierConfig, InputActivation, LstmClassifierConfig, PaperLarnnClassifierConfig,
     Pooling, Positions, ResidualBilstmClassifierConfig, StemConvolution, VisionClassifierConfig,
 };
+use regard_nn::model::language_model::{
+    HeadsConfig, LanguageModelConfig, LogMixerConfig, MixerConfig,
+};
 use regard_nn::model::{ForecasterConfig, LiftedConfig, ModelConfig, Readout};
 
 use crate::error::TrainError;
@@ -319,6 +322,57 @@ pub fn classifier_name(model: &ClassifierConfig) -> &'static str {
     }
 }
 
+/// Names that [`language_model`] knows.
+pub const LANGUAGE_MODELS: &[&str] = &["log", "softmax", "linear", "easy", "lstm", "larnn"];
+
+/// The language model called `name`: its mixer takes the place of that of `like`, with as many heads.
+///
+/// # Errors
+/// [`TrainError::UnknownModel`], with the nearest name.
+pub fn language_model(
+    name: &str,
+    like: &LanguageModelConfig,
+) -> Result<LanguageModelConfig, TrainError> {
+    if name == language_model_name(like) {
+        return Ok(like.clone());
+    }
+    let n_heads = match &like.mixer {
+        MixerConfig::Log(c) => c.n_heads,
+        MixerConfig::Softmax(c) | MixerConfig::Linear(c) | MixerConfig::Easy(c) => c.n_heads,
+        MixerConfig::Larnn(c) => c.n_heads,
+        MixerConfig::Lstm {} => 4,
+    };
+    let heads = HeadsConfig { n_heads };
+    let mixer = match name {
+        "log" => MixerConfig::Log(LogMixerConfig::new(n_heads)),
+        "softmax" => MixerConfig::Softmax(heads),
+        "linear" => MixerConfig::Linear(heads),
+        "easy" => MixerConfig::Easy(heads),
+        "lstm" => MixerConfig::Lstm {},
+        "larnn" => MixerConfig::Larnn(LarnnConfig::new(n_heads)),
+        _ => {
+            return Err(TrainError::UnknownModel {
+                name: name.to_owned(),
+                known: LANGUAGE_MODELS.iter().map(ToString::to_string).collect(),
+            });
+        }
+    };
+    Ok(LanguageModelConfig { mixer, ..like.clone() })
+}
+
+/// Name of a language model in tables: its mixer.
+#[must_use]
+pub fn language_model_name(model: &LanguageModelConfig) -> &'static str {
+    match &model.mixer {
+        MixerConfig::Log(_) => "log",
+        MixerConfig::Softmax(_) => "softmax",
+        MixerConfig::Linear(_) => "linear",
+        MixerConfig::Easy(_) => "easy",
+        MixerConfig::Lstm {} => "lstm",
+        MixerConfig::Larnn(_) => "larnn",
+    }
+}
+
 /// The convolutions in front of a classifier and the pooling behind it.
 fn ends_of(model: &ClassifierConfig) -> (Vec<StemConvolution>, Pooling) {
     match model {
@@ -373,6 +427,17 @@ mod tests {
         };
         for name in CLASSIFIERS {
             assert_eq!(classifier_name(&classifier(name, &config.model).unwrap()), *name);
+        }
+    }
+
+    #[test]
+    fn every_name_gives_a_language_model_of_that_name() {
+        let RunConfig::Language(config) = RunConfig::load("text", &[]).unwrap() else {
+            panic!("it goes on with a text")
+        };
+        for name in LANGUAGE_MODELS {
+            let model = language_model(name, &config.model).unwrap();
+            assert_eq!(language_model_name(&model), *name);
         }
     }
 

@@ -8,6 +8,7 @@ use regard_data::simulate::Simulate;
 use crate::classification;
 use crate::error::TrainError;
 use crate::forecast_run;
+use crate::language;
 use crate::observer::Observer;
 use crate::precision::Precision;
 use crate::report::{EpochRow, RunInfo, RunReport};
@@ -104,6 +105,7 @@ pub fn train(
     match config {
         RunConfig::Forecast(task) => begin(task, &saved, options, observer),
         RunConfig::Classify(task) => begin(task, &saved, options, observer),
+        RunConfig::Language(task) => begin(task, &saved, options, observer),
     }
 }
 
@@ -122,6 +124,7 @@ pub fn resume(run: &Path, observer: &mut dyn Observer) -> Result<Outcome, TrainE
     match &folder.config()? {
         RunConfig::Forecast(task) => go_on(task, &folder, observer),
         RunConfig::Classify(task) => go_on(task, &folder, observer),
+        RunConfig::Language(task) => go_on(task, &folder, observer),
     }
 }
 
@@ -141,6 +144,7 @@ pub(crate) fn fit_only(
     match config {
         RunConfig::Forecast(task) => fit_task(task, &saved, folder, observer),
         RunConfig::Classify(task) => fit_task(task, &saved, folder, observer),
+        RunConfig::Language(task) => fit_task(task, &saved, folder, observer),
     }
 }
 
@@ -160,6 +164,9 @@ pub fn evaluate(
         }
         RunConfig::Classify(config) => {
             RunReport::Classify(classification::evaluate(&folder, config, data, observer)?)
+        }
+        RunConfig::Language(config) => {
+            RunReport::Language(language::evaluate(&folder, config, data, observer)?)
         }
     })
 }

@@ -1,7 +1,7 @@
 //! The one file that describes a run; it is saved with the run.
 //!
-//! `task.kind` says what is learned, and so which keys there are: [`ForecastConfig`] or
-//! [`ClassifyConfig`]. `--set section.key=value` changes one key of a file or preset before it is checked.
+//! `task.kind` says what is learned, and so which keys there are: [`ForecastConfig`],
+//! [`ClassifyConfig`] or [`LanguageConfig`]. `--set section.key=value` changes one key of a file or preset before it is checked.
 
 use std::path::{Path, PathBuf};
 
@@ -11,10 +11,11 @@ use serde::de::DeserializeOwned;
 use crate::classification::ClassifyConfig;
 use crate::error::{TrainError, nearest};
 use crate::forecast_config::ForecastConfig;
+use crate::language::LanguageConfig;
 use crate::preset;
 
 /// Names of the tasks, in `task.kind`; the first is the default.
-const TASKS: &[&str] = &["forecast", "classify"];
+const TASKS: &[&str] = &["forecast", "classify", "language"];
 
 /// A whole run, by its task.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -24,6 +25,8 @@ pub enum RunConfig {
     Forecast(ForecastConfig),
     /// Learns to tell classes of series apart.
     Classify(ClassifyConfig),
+    /// Learns to go on with a text.
+    Language(LanguageConfig),
 }
 
 /// What every task's file has.
@@ -73,6 +76,7 @@ impl RunConfig {
         let table: toml::Table = toml::from_str(text).map_err(|e| unreadable(origin, &e))?;
         Ok(match task_of(origin, &table)? {
             "classify" => Self::Classify(parse_task(origin, text, &table, set)?),
+            "language" => Self::Language(parse_task(origin, text, &table, set)?),
             _ => Self::Forecast(parse_task(origin, text, &table, set)?),
         })
     }
@@ -91,6 +95,7 @@ impl RunConfig {
         match self {
             Self::Forecast(config) => config.use_data_file(path),
             Self::Classify(config) => config.data.path = Some(path.to_owned()),
+            Self::Language(config) => config.data.path = Some(path.to_owned()),
         }
     }
 
@@ -104,6 +109,9 @@ impl RunConfig {
             Self::Classify(config) => {
                 config.model = crate::registry::classifier(name, &config.model)?;
             }
+            Self::Language(config) => {
+                config.model = crate::registry::language_model(name, &config.model)?;
+            }
         }
         Ok(())
     }
@@ -114,6 +122,7 @@ impl RunConfig {
         match self {
             Self::Forecast(config) => config.seed,
             Self::Classify(config) => config.seed,
+            Self::Language(config) => config.seed,
         }
     }
 
@@ -122,6 +131,7 @@ impl RunConfig {
         match self {
             Self::Forecast(config) => config.seed = seed,
             Self::Classify(config) => config.seed = seed,
+            Self::Language(config) => config.seed = seed,
         }
     }
 
@@ -131,6 +141,7 @@ impl RunConfig {
         match self {
             Self::Forecast(config) => &config.title,
             Self::Classify(config) => &config.title,
+            Self::Language(config) => &config.title,
         }
     }
 
@@ -140,6 +151,7 @@ impl RunConfig {
         match self {
             Self::Forecast(config) => crate::registry::name_of(&config.model),
             Self::Classify(config) => crate::registry::classifier_name(&config.model),
+            Self::Language(config) => crate::registry::language_model_name(&config.model),
         }
     }
 
@@ -150,9 +162,7 @@ impl RunConfig {
     pub fn forecast(self) -> Result<ForecastConfig, TrainError> {
         match self {
             Self::Forecast(config) => Ok(config),
-            Self::Classify(_) => {
-                Err(TrainError::OtherTask { found: "classify", wanted: "forecast" })
-            }
+            other => Err(other.other_task("forecast")),
         }
     }
 
@@ -163,10 +173,28 @@ impl RunConfig {
     pub fn classify(self) -> Result<ClassifyConfig, TrainError> {
         match self {
             Self::Classify(config) => Ok(config),
-            Self::Forecast(_) => {
-                Err(TrainError::OtherTask { found: "forecast", wanted: "classify" })
-            }
+            other => Err(other.other_task("classify")),
         }
+    }
+
+    /// The configuration of a run that learns to go on with a text.
+    ///
+    /// # Errors
+    /// [`TrainError::OtherTask`] if it does not.
+    pub fn language(self) -> Result<LanguageConfig, TrainError> {
+        match self {
+            Self::Language(config) => Ok(config),
+            other => Err(other.other_task("go on with a text")),
+        }
+    }
+
+    fn other_task(&self, wanted: &'static str) -> TrainError {
+        let found = match self {
+            Self::Forecast(_) => "forecast",
+            Self::Classify(_) => "classify",
+            Self::Language(_) => "go on with a text",
+        };
+        TrainError::OtherTask { found, wanted }
     }
 
     /// A saved configuration must find its file from any folder.
@@ -181,6 +209,7 @@ impl RunConfig {
         match self {
             Self::Forecast(config) => config.path_mut(),
             Self::Classify(config) => config.path_mut(),
+            Self::Language(config) => config.path_mut(),
         }
     }
 }
@@ -369,7 +398,7 @@ mod tests {
     fn an_unknown_task_gets_the_nearest_name() {
         assert_eq!(
             message("[task]\nkind = \"clasify\"\n", &[]),
-            "my.toml: task.kind = \"clasify\" (did you mean \"classify\"?); known: forecast, classify"
+            "my.toml: task.kind = \"clasify\" (did you mean \"classify\"?); known: forecast, classify, language"
         );
     }
 }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use crate::classification::ClassifyConfig;
 use crate::error::TrainError;
 use crate::forecast_config::ForecastConfig;
+use crate::language::LanguageConfig;
 use crate::report::file::write_atomically;
 use crate::report::{EpochRow, Report, RunReport};
 use crate::run_config::RunConfig;
@@ -116,6 +117,12 @@ impl RunFolder {
     pub(crate) fn classify_config(&self) -> Result<ClassifyConfig, TrainError> {
         let found = self.config()?;
         found.classify().map_err(|error| self.error(&error.to_string()))
+    }
+
+    /// The configuration of a run that learns to go on with a text.
+    pub(crate) fn language_config(&self) -> Result<LanguageConfig, TrainError> {
+        let found = self.config()?;
+        found.language().map_err(|error| self.error(&error.to_string()))
     }
 
     /// One JSON object per epoch, replaced as a whole.

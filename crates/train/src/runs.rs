@@ -23,6 +23,8 @@ pub struct RunSummary {
     pub model: String,
     /// Share of the test part classified right.
     pub accuracy: Option<f64>,
+    /// Bits per character of the test part, or of the validation part without one.
+    pub bits_per_character: Option<f64>,
     /// Mean squared one-step error on the test part, normalised units.
     pub one_step_mse: Option<f64>,
     /// Median valid prediction time at threshold 0.4.
@@ -65,7 +67,11 @@ pub fn show(run: &Path) -> Result<RunDetail, TrainError> {
     let (score, classes) = match &report {
         Some(RunReport::Forecast(report)) => (report.scores.first(), None),
         Some(RunReport::Classify(report)) => (None, report.scores.first()),
-        None => (None, None),
+        Some(RunReport::Language(_)) | None => (None, None),
+    };
+    let bits_per_character = match &report {
+        Some(RunReport::Language(report)) => report.scores.first().and_then(|row| row.scores()),
+        _ => None,
     };
     let summary = RunSummary {
         name: folder.name(),
@@ -75,6 +81,7 @@ pub fn show(run: &Path) -> Result<RunDetail, TrainError> {
         model,
         accuracy: classes.and_then(|row| row.test.as_ref()).map(|test| test.accuracy),
         one_step_mse: score.and_then(|s| s.one_step_mse),
+        bits_per_character: bits_per_character.map(|scores| scores.bits_per_character),
         vpt_median_04: score.and_then(|s| {
             s.vpt.iter().find(|v| (v.threshold - 0.4).abs() < 1e-9).map(|v| v.median)
         }),

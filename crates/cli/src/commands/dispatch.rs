@@ -5,8 +5,8 @@ use std::io::Write;
 use anyhow::{Context, Result};
 
 use super::{
-    classify, compare, completions, data, evaluate, inspect, man, predict, presets, reproduce,
-    runs, stream, sweep, train,
+    classify, compare, completions, data, evaluate, generate, inspect, man, predict, presets,
+    reproduce, runs, stream, sweep, train,
 };
 use crate::args::{Cli, Command};
 use crate::verdict::Verdict;
@@ -23,6 +23,7 @@ pub(crate) fn run(cli: Cli, out: &mut impl Write) -> Result<Verdict> {
         Command::Predict(args) => predict::run(&args, out).map(done),
         Command::Classify(args) => classify::run(&args, out).map(done),
         Command::Stream(args) => stream::run(&args, out).map(done),
+        Command::Generate(args) => generate::run(&args, out).map(done),
         Command::Evaluate(args) => evaluate::run(&args, out),
         Command::Compare(args) => compare::run(&args, out),
         Command::Reproduce(args) => reproduce::run(&args, out).map(done),

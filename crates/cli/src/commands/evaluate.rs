@@ -17,6 +17,7 @@ const EXAMPLES: &str = "\
 Examples:
   regard evaluate runs/lorenz
   regard evaluate runs/lorenz --data other.csv       every row of the file is test data
+  regard evaluate runs/plays --data novel.txt        all of the text is test data
   regard evaluate runs/seed0 runs/seed1 runs/seed2   CRPS and coverage of the ensemble
   regard evaluate runs/lorenz --json | jq .report.scores";
 

@@ -5,6 +5,7 @@ pub(crate) mod compare;
 pub(crate) mod completions;
 pub(crate) mod data;
 pub(crate) mod evaluate;
+pub(crate) mod generate;
 pub(crate) mod inspect;
 pub(crate) mod man;
 pub(crate) mod predict;

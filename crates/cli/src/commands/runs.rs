@@ -83,8 +83,8 @@ pub(crate) fn run(command: &RunsCommand, out: &mut impl Write) -> Result<()> {
 
 /// One line per run under a heading, columns aligned.
 fn table(summaries: &[RunSummary]) -> String {
-    let heading =
-        ["run", "created", "state", "model", "MSE", "VPT 0.4", "right %"].map(String::from);
+    let heading = ["run", "created", "state", "model", "MSE", "VPT 0.4", "right %", "bits/char"]
+        .map(String::from);
     let figure = |value: Option<f64>, text: fn(f64) -> String| value.map_or("–".into(), text);
     let rows = summaries.iter().map(|run| {
         [
@@ -95,13 +95,14 @@ fn table(summaries: &[RunSummary]) -> String {
             figure(run.one_step_mse, |mse| format!("{mse:.2e}")),
             figure(run.vpt_median_04, |vpt| format!("{vpt:.2}")),
             figure(run.accuracy, |share| format!("{:.2}", 100.0 * share)),
+            figure(run.bits_per_character, |bits| format!("{bits:.3}")),
         ]
     });
-    let rows: Vec<[String; 7]> = std::iter::once(heading).chain(rows).collect();
+    let rows: Vec<[String; 8]> = std::iter::once(heading).chain(rows).collect();
     let width = |cell: &str| cell.chars().count();
-    let widths: [usize; 7] =
+    let widths: [usize; 8] =
         std::array::from_fn(|i| rows.iter().map(|row| width(&row[i])).max().unwrap_or(0));
-    let line = |row: &[String; 7]| {
+    let line = |row: &[String; 8]| {
         let cells = row.iter().zip(widths).map(|(cell, width)| format!("{cell:<width$}"));
         cells.collect::<Vec<_>>().join("  ").trim_end().to_string() + "\n"
     };

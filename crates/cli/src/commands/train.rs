@@ -21,6 +21,7 @@ Examples:
   regard train lorenz --mechanism softmax              the same run with another model
   regard train series --data sensors.csv --out runs/sensors
   regard train uci-har --data 'UCI HAR Dataset'         tell activities apart
+  regard train text --data plays.txt                    go on with a text
   regard train lorenz --json > report.json
   regard train --resume runs/sensors                   after Ctrl-C or a crash, to the same bytes
 
@@ -38,10 +39,11 @@ pub(crate) struct TrainArgs {
     #[arg(long, value_name = "KEY=VALUE")]
     set: Vec<String>,
     /// Train on this file: .csv, .tsv, .parquet, .npz or .npy, one row per time step; for classes,
-    /// labelled windows or a folder of them.
+    /// labelled windows or a folder of them; a text for preset text.
     #[arg(long, value_name = "FILE")]
     data: Option<PathBuf>,
-    /// Attention mechanism or baseline model: easy, softmax, lstm; for classes also larnn, gru, cnn.
+    /// Attention mechanism or baseline model: easy, softmax, lstm; for classes also larnn, gru, cnn; for
+    /// texts log, linear, larnn.
     #[arg(long, value_name = "M")]
     mechanism: Option<String>,
     /// Seed of every random stream of the training.
@@ -115,6 +117,13 @@ pub(super) fn run_name(spec: &str) -> String {
 /// Where the report lies, and commands that forecast with the new model.
 fn next_steps(folder: &Path, report: &RunReport) -> Result<String> {
     let page = folder.join("report.html");
+    if let RunReport::Language(_) = report {
+        return Ok(format!(
+            "report    {}\ngenerate  regard generate {} --tokens 300 --temperature 0.8\n",
+            page.display(),
+            quoted_path(folder)
+        ));
+    }
     let config = regard_train::runs::show(folder)?.config_toml;
     let (RunConfig::Forecast(config), RunReport::Forecast(report)) =
         (RunConfig::parse("run.toml", &config, &[])?, report)

@@ -20,6 +20,8 @@
 //! |---|---|
 //! | [`NearestNeighbour`] | that of the nearest training series, straight or warped |
 //! | [`RidgeClassifier`] | the largest of linear functions of features: values, summaries or [`MiniRocket`] |
+//!
+//! Texts have [`NGrams`]: counts of tokens and of what follows them.
 
 #[cfg(test)]
 mod anchor_protocol;
@@ -38,6 +40,7 @@ mod lorenz_protocol;
 mod minirocket;
 mod monomials;
 mod nearest_neighbour;
+mod ngram;
 mod normal_equations;
 mod nvar;
 mod persistence;
@@ -55,6 +58,7 @@ pub use forecast::{Classical, rollouts};
 pub use linear_ar::{LinearAr, LinearArConfig};
 pub use minirocket::{MiniRocket, N_FEATURES};
 pub use nearest_neighbour::NearestNeighbour;
+pub use ngram::{NGrams, Order};
 pub use nvar::{Nvar, NvarConfig};
 pub use persistence::Persistence;
 pub use polynomial::{Polynomial, PolynomialConfig};

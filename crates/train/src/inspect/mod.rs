@@ -127,6 +127,11 @@ pub fn inspect(
     let inspection = match folder.config()? {
         RunConfig::Forecast(config) => forecaster(&folder, &config, data, observer)?,
         RunConfig::Classify(config) => classifier::inspect(&folder, &config, data, observer)?,
+        RunConfig::Language(_) => {
+            return Err(folder.error(
+                "its task is to go on with a text; only forecasters and classifiers are inspected",
+            ));
+        }
     };
     folder.write("inspect.html", html::render_inspection(&inspection).as_bytes())?;
     Ok(inspection)

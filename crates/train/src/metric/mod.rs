@@ -15,6 +15,7 @@
 //! | [`profile`] | … in its mean profile? | physical | 1 |
 //! | [`scaled_error`] | how far off, against a naive forecast or the values? | any | 1, percent |
 //! | [`classification`] | how often is the class right, and the probability honest? | any | 1, nats |
+//! | [`language`] | how well is the next token foreseen? | any | nats, bits |
 //! | `confidence` | what do a few seeds say about a mean? | any | as the values |
 //! | [`ensemble`] | how far off and how sharp is a set of forecasts? | any | as the values |
 //!
@@ -28,6 +29,7 @@ pub mod climate;
 pub(crate) mod confidence;
 pub mod ensemble;
 pub mod error_growth;
+pub mod language;
 pub mod lyapunov;
 pub mod normalized_error;
 pub mod one_step;

@@ -4,8 +4,9 @@ use serde::Serialize;
 
 use super::classify::ClassifyReport;
 use super::json::{ReportError, pretty, version_checked};
+use super::language::LanguageReport;
 use super::schema::{Report, RunInfo, TrainingInfo};
-use super::{html, text};
+use super::{html, language_text, text};
 
 /// The report of a run, by its task.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -16,6 +17,8 @@ pub enum RunReport {
     Forecast(Report),
     /// Of a run that classifies.
     Classify(ClassifyReport),
+    /// Of a run that learns to go on with a text.
+    Language(LanguageReport),
 }
 
 impl RunReport {
@@ -25,6 +28,7 @@ impl RunReport {
         match self {
             Self::Forecast(report) => &report.run,
             Self::Classify(report) => &report.run,
+            Self::Language(report) => &report.run,
         }
     }
 
@@ -34,6 +38,7 @@ impl RunReport {
         match self {
             Self::Forecast(report) => &report.training,
             Self::Classify(report) => &report.training,
+            Self::Language(report) => &report.training,
         }
     }
 
@@ -47,6 +52,9 @@ impl RunReport {
             Self::Classify(report) if !report.beats_majority() => {
                 Some("is not better than always naming the most frequent class")
             }
+            Self::Language(report) if !report.beats_unigram() => {
+                Some("is not better than the frequencies of single tokens")
+            }
             _ => None,
         }
     }
@@ -57,6 +65,7 @@ impl RunReport {
         match self {
             Self::Forecast(report) => text::table(report),
             Self::Classify(report) => text::classification(report),
+            Self::Language(report) => language_text::language(report),
         }
     }
 
@@ -66,6 +75,7 @@ impl RunReport {
         match self {
             Self::Forecast(report) => html::render(report),
             Self::Classify(report) => html::render_classification(report),
+            Self::Language(report) => html::render_language(report),
         }
     }
 
@@ -81,10 +91,15 @@ impl RunReport {
     /// [`ReportError`] if the text is no report or one of another format version.
     pub fn from_json(text: &str) -> Result<Self, ReportError> {
         let value: serde_json::Value = serde_json::from_str(text)?;
-        if value.get("task").and_then(serde_json::Value::as_str) == Some(ClassifyReport::TASK) {
-            return Ok(Self::Classify(version_checked(value, ClassifyReport::FORMAT_VERSION)?));
-        }
-        Ok(Self::Forecast(version_checked(value, Report::FORMAT_VERSION)?))
+        Ok(match value.get("task").and_then(serde_json::Value::as_str) {
+            Some(ClassifyReport::TASK) => {
+                Self::Classify(version_checked(value, ClassifyReport::FORMAT_VERSION)?)
+            }
+            Some(LanguageReport::TASK) => {
+                Self::Language(version_checked(value, LanguageReport::FORMAT_VERSION)?)
+            }
+            _ => Self::Forecast(version_checked(value, Report::FORMAT_VERSION)?),
+        })
     }
 
     /// The report of a run that forecasts, if this is one.
@@ -92,7 +107,7 @@ impl RunReport {
     pub fn forecast(self) -> Option<Report> {
         match self {
             Self::Forecast(report) => Some(report),
-            Self::Classify(_) => None,
+            Self::Classify(_) | Self::Language(_) => None,
         }
     }
 
@@ -101,7 +116,7 @@ impl RunReport {
     pub fn classify(self) -> Option<ClassifyReport> {
         match self {
             Self::Classify(report) => Some(report),
-            Self::Forecast(_) => None,
+            Self::Forecast(_) | Self::Language(_) => None,
         }
     }
 }

@@ -1,6 +1,7 @@
 //! What a run leaves for people and programs: `report.json`, `report.html` and tables for the terminal.
 //!
-//! [`RunReport`] is the whole content, a [`Report`] of forecasts or a [`ClassifyReport`]; everything else here only shows it. Its serde form is
+//! [`RunReport`] is the whole content, a [`Report`] of forecasts, a [`ClassifyReport`] or a
+//! [`LanguageReport`]; everything else here only shows it. Its serde form is
 //! `report.json`. [`html`] renders one run or a comparison of runs as a single file without network
 //! access or scripts, [`text`] the same scores as plain tables.
 //!
@@ -17,6 +18,9 @@ mod classify;
 mod comparison;
 mod format;
 mod json;
+mod language;
+mod language_table;
+mod language_text;
 mod markup;
 mod nullable;
 mod plot;
@@ -33,6 +37,9 @@ mod verdict;
 pub use any::RunReport;
 pub use classify::{ClassData, ClassModel, ClassPart, ClassRow, ClassifyReport};
 pub use json::ReportError;
+pub use language::{
+    LanguageData, LanguageModelInfo, LanguageReport, LanguageRow, TextPart, TextSample,
+};
 pub use rollout::{
     ErrorGrowth, PhasePortrait, PoincareSection, RolloutExample, RolloutPlots, ValidUntil,
 };

@@ -1,6 +1,9 @@
 //! Reports with made-up but plausible content, for tests.
 
 use super::classify::{ClassData, ClassModel, ClassPart, ClassRow, ClassifyReport};
+use super::language::{
+    LanguageData, LanguageModelInfo, LanguageReport, LanguageRow, TextPart, TextSample,
+};
 use super::rollout::{
     ErrorGrowth, PhasePortrait, PoincareSection, RolloutExample, RolloutPlots, ValidUntil,
 };
@@ -10,6 +13,7 @@ use super::schema::{
 };
 use super::score::{ErrorAt, RelativeL2, ScoreRow, VptRow};
 use crate::metric::classification::ClassScores;
+use crate::metric::language::TokenScores;
 
 const DT: f64 = 0.02;
 const EXPONENT: f64 = 0.9056;
@@ -133,6 +137,46 @@ pub(super) fn activities(model: &str, seed: u64) -> ClassifyReport {
             baseline("ridge", 54),
         ],
         training,
+    }
+}
+
+/// A run that learns to go on with a text, with two baselines.
+pub(super) fn text(model: &str, seed: u64) -> LanguageReport {
+    let row = |name: &str, is_baseline, nats: f64| LanguageRow {
+        name: name.into(),
+        is_baseline,
+        n_parameters: (!is_baseline).then_some(438_400),
+        seconds: (!is_baseline).then_some(120.0),
+        validation: Some(TokenScores::new(999.0 * (nats - 0.05), 999, 999)),
+        test: Some(TokenScores::new(999.0 * nats, 999, 999)),
+    };
+    let part = |tokens| TextPart { tokens, predicted_characters: tokens - 1 };
+    LanguageReport {
+        format_version: LanguageReport::FORMAT_VERSION,
+        task: LanguageReport::TASK.into(),
+        run: run(&format!("{model}-seed{seed}"), seed),
+        data: LanguageData {
+            source: "plays.txt".into(),
+            unit: "character".into(),
+            vocabulary: 65,
+            train: part(20_000),
+            validation: part(1000),
+            test: part(1000),
+        },
+        model: LanguageModelInfo {
+            name: model.into(),
+            n_parameters: 438_400,
+            n_decayed: 434_176,
+            multiply_adds: 27_000_000,
+            window: 64,
+        },
+        training: training(1.0),
+        scores: vec![row(model, false, 1.9), row("unigram", true, 3.3), row("trigram", true, 2.0)],
+        sample: Some(TextSample {
+            text: "To be <or> not\nto be".into(),
+            temperature: 0.8,
+            top_k: None,
+        }),
     }
 }
 

@@ -5,6 +5,8 @@ use super::class_table::ClassTable;
 use super::classify::ClassifyReport;
 use super::comparison::same_data;
 use super::format::{Notation, count, duration, printable, shorten};
+use super::language::LanguageReport;
+use super::language_text;
 use super::schema::Report;
 use super::score_table::{Metric, RowKind, ScoreTable, all_metrics, main_metrics};
 
@@ -100,9 +102,19 @@ pub fn runs(reports: &[RunReport]) -> String {
         .iter()
         .filter_map(|r| match r {
             RunReport::Classify(report) => Some(report),
-            RunReport::Forecast(_) => None,
+            _ => None,
         })
         .collect();
+    let languages: Vec<&LanguageReport> = reports
+        .iter()
+        .filter_map(|r| match r {
+            RunReport::Language(report) => Some(report),
+            _ => None,
+        })
+        .collect();
+    if !languages.is_empty() {
+        return language_text::languages(&languages);
+    }
     if classified.is_empty() {
         let forecasts: Vec<Report> =
             reports.iter().cloned().filter_map(RunReport::forecast).collect();
@@ -137,7 +149,7 @@ fn push_classes(out: &mut String, table: &ClassTable) {
     }
 }
 
-fn heading(parts: &[&str]) -> String {
+pub(super) fn heading(parts: &[&str]) -> String {
     let line = parts.iter().map(|part| printable(part)).collect::<Vec<_>>().join(" · ");
     format!("{}\n\n", shorten(&line, WIDTH))
 }
@@ -151,7 +163,7 @@ fn push_table(out: &mut String, table: &ScoreTable) {
 }
 
 /// Writes columns, each a heading and one cell per name, in as many blocks as their width needs.
-fn push_columns(out: &mut String, names: &[(String, RowKind)], columns: &[Vec<String>]) {
+pub(super) fn push_columns(out: &mut String, names: &[(String, RowKind)], columns: &[Vec<String>]) {
     let longest = names.iter().map(|(name, _)| width(name)).max().unwrap_or(0);
     let name_width = longest.max(width("method"));
     let widths: Vec<usize> = columns
@@ -199,7 +211,7 @@ fn rule(width: usize) -> String {
     "─".repeat(width) + "\n"
 }
 
-fn label(name: &str, kind: RowKind, has_note: bool) -> String {
+pub(super) fn label(name: &str, kind: RowKind, has_note: bool) -> String {
     let indent = if kind == RowKind::Seed { "  " } else { "" };
     let mark = if has_note { " *" } else { "" };
     let room = NAME - indent.len() - mark.len();
@@ -266,7 +278,7 @@ fn push_starts(out: &mut String, report: &Report) {
 }
 
 /// Writes `text`, broken between words.
-fn push_note(out: &mut String, text: &str) {
+pub(super) fn push_note(out: &mut String, text: &str) {
     let mut used = 0;
     for word in text.split_whitespace() {
         let word = shorten(word, WIDTH - 2);

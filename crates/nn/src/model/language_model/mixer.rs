@@ -14,6 +14,7 @@ use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor};
 use regard_kernels::affine::affine;
 use regard_kernels::linear::{self, feature_map};
+use regard_kernels::log_linear::{self, Context, LogLinear, LogState, Values};
 use regard_kernels::pointwise::Activation;
 use regard_kernels::recurrent::lstm::LstmState;
 use regard_kernels::softmax;
@@ -21,7 +22,6 @@ use serde::{Deserialize, Serialize};
 
 use super::ParameterCount;
 use super::block::{count, dense};
-use super::log_attention::{self, LogState};
 use crate::error::{InvalidConfig, divides};
 use crate::mechanism::{Attention, Larnn, LarnnConfig, LarnnState, Recurrent, TimeMatrix};
 use crate::model::baseline::LstmLayer;
@@ -32,7 +32,7 @@ use crate::parameter::{Affine, fan_in_bound, uniform, xavier_bound};
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum MixerConfig {
     /// Log attention: a state of constant size.
-    Log(LogConfig),
+    Log(LogMixerConfig),
     /// Softmax attention: keys and values of all rows are kept.
     Softmax(HeadsConfig),
     /// Linear attention with the map `elu + 1`: a state of constant size.
@@ -56,23 +56,31 @@ pub struct HeadsConfig {
 /// Configuration of log attention.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct LogConfig {
+pub struct LogMixerConfig {
     /// Number of heads; divides `d_model`.
     pub n_heads: usize,
-    /// What the last third of the map stands for.
+    /// What the values are; logarithms unless given, as in the paper.
     #[serde(default)]
     pub values: ValueForm,
 }
 
-/// What values stand for.
+/// What the values of log attention are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ValueForm {
-    /// Logarithms of positive values, mixed to logarithms: the paper's.
+    /// Logarithms of positive numbers, mixed as those; the result is a logarithm, too.
     #[default]
     Log,
-    /// Values of any sign.
+    /// Numbers of any sign.
     Linear,
+}
+
+impl LogMixerConfig {
+    /// The paper's, with so many heads.
+    #[must_use]
+    pub fn new(n_heads: usize) -> Self {
+        Self { n_heads, values: ValueForm::Log }
+    }
 }
 
 /// Any mixer; build with [`MixerConfig::init`].
@@ -97,7 +105,7 @@ pub(super) struct MultiHead {
 /// How rows attend.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kernel {
-    Log(ValueForm),
+    Log(Values),
     Softmax,
     Linear,
 }
@@ -113,7 +121,6 @@ pub(super) struct Lags {
 
 /// What a mixer carries from one row to the next.
 #[derive(Debug, Clone)]
-#[expect(clippy::large_enum_variant, reason = "one per layer; a box would buy nothing")]
 pub(super) enum MixerState {
     Log(LogState),
     /// Keys and values, `[batch, heads, time, d_head]`.
@@ -143,7 +150,13 @@ impl MixerConfig {
             Ok(Mixer::Attention(MultiHead { projection, n_heads, kernel }))
         };
         match self {
-            Self::Log(config) => heads(config.n_heads, Kernel::Log(config.values)),
+            Self::Log(config) => {
+                let values = match config.values {
+                    ValueForm::Linear => Values::Linear,
+                    ValueForm::Log => Values::Log,
+                };
+                heads(config.n_heads, Kernel::Log(values))
+            }
             Self::Softmax(config) => heads(config.n_heads, Kernel::Softmax),
             Self::Linear(config) => heads(config.n_heads, Kernel::Linear),
             Self::Easy(HeadsConfig { n_heads }) => {
@@ -178,7 +191,7 @@ impl MixerConfig {
         let sums = |n_heads: usize| 3 * d * d + 2 * d * (d / n_heads) + d;
         let visible = time.div_ceil(2); // a row sees half of the window on average
         let row = match self {
-            Self::Log(LogConfig { n_heads, .. }) | Self::Linear(HeadsConfig { n_heads }) => {
+            Self::Log(LogMixerConfig { n_heads, .. }) | Self::Linear(HeadsConfig { n_heads }) => {
                 sums(*n_heads)
             }
             Self::Softmax(_) => 3 * d * d + 2 * d * visible,
@@ -237,7 +250,9 @@ impl MultiHead {
     fn forward(&self, x: Tensor<3>) -> Tensor<3> {
         let [q, k, v] = self.project(x);
         join(match self.kernel {
-            Kernel::Log(form) => log_attention::attention(q, k, v, form == ValueForm::Log),
+            Kernel::Log(values) => {
+                log_linear::attention(q, k, v, causal(values), &Context::default())
+            }
             Kernel::Softmax => softmax_attention(q, k, v),
             Kernel::Linear => linear::attention(q, k, v, None, true),
         })
@@ -246,12 +261,13 @@ impl MultiHead {
     fn step(&self, x: Tensor<3>, past: Option<MixerState>) -> (Tensor<3>, MixerState) {
         let [q, k, v] = self.project(x);
         let (o, state) = match (self.kernel, past) {
-            (Kernel::Log(form), past) => {
-                let past = match past {
+            (Kernel::Log(values), past) => {
+                let state = match past {
                     Some(MixerState::Log(state)) => Some(state),
                     _ => None,
                 };
-                let (o, state) = log_attention::step(q, k, v, form == ValueForm::Log, past);
+                let context = Context { state, ..Context::default() };
+                let (o, state) = log_linear::attention_with_state(q, k, v, causal(values), context);
                 (o, MixerState::Log(state))
             }
             (Kernel::Softmax, past) => {
@@ -285,6 +301,10 @@ impl MultiHead {
         let y = y.reshape([batch, time, self.n_heads, 3 * d_head]).swap_dims(1, 2);
         [0, 1, 2].map(|i| y.clone().narrow(3, i * d_head, d_head))
     }
+}
+
+fn causal(values: Values) -> LogLinear {
+    LogLinear { values, causal: true, ..LogLinear::default() }
 }
 
 /// Causal; the last query sees all keys.

@@ -16,7 +16,6 @@
 
 mod block;
 mod convolution;
-mod log_attention;
 mod mixer;
 mod position;
 #[cfg(test)]
@@ -34,7 +33,7 @@ use crate::error::{InvalidConfig, positive};
 use crate::parameter::{LayerNorm, uniform};
 
 pub use self::block::LanguageBlockConfig;
-pub use self::mixer::{HeadsConfig, LogConfig, MixerConfig, ValueForm};
+pub use self::mixer::{HeadsConfig, LogMixerConfig, MixerConfig, ValueForm};
 
 /// The name of the model, in the file of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -112,8 +111,8 @@ pub struct LanguageModel {
 /// What a model carries from one token to the next.
 #[derive(Debug, Clone)]
 pub struct LanguageState {
-    /// `s`, `[batch, 1, d_model]`.
-    position: Option<Tensor<3>>,
+    /// `s`, `[batch, d_model]`.
+    position: Option<Tensor<2>>,
     blocks: Vec<LanguageBlockState>,
 }
 
@@ -147,7 +146,7 @@ impl LanguageModelConfig {
             kind: LanguageModelKind::LanguageModel,
             d_model: 768,
             n_layers: 24,
-            mixer: MixerConfig::Log(LogConfig { n_heads: 24, values: ValueForm::Log }),
+            mixer: MixerConfig::Log(LogMixerConfig::new(24)),
             block: LanguageBlockConfig::Glu {},
             position: LanguagePosition::Recurrence,
             convolution: 0,

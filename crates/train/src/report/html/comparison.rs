@@ -6,12 +6,14 @@ use super::super::comparison::{
     Group, baselines, groups, median_and_range, model_row, run_labels, same_data,
 };
 use super::super::format::count;
+use super::super::language::LanguageReport;
 use super::super::markup::Markup;
 use super::super::plot::{self, Growth, Look, LossCurve};
 use super::super::rollout::ErrorGrowth;
 use super::super::schema::Report;
 use super::super::score_table::{Metric, ScoreTable, all_metrics, detail_metrics, thresholds};
 use super::classification::render_classifications;
+use super::language::render_languages;
 use super::notes;
 use super::page::{Span, figure, page, section};
 use super::table::{footnotes, score_table};
@@ -41,9 +43,19 @@ pub fn render_runs(title: &str, reports: &[RunReport]) -> String {
         .iter()
         .filter_map(|r| match r {
             RunReport::Classify(report) => Some(report),
-            RunReport::Forecast(_) => None,
+            _ => None,
         })
         .collect();
+    let languages: Vec<&LanguageReport> = reports
+        .iter()
+        .filter_map(|r| match r {
+            RunReport::Language(report) => Some(report),
+            _ => None,
+        })
+        .collect();
+    if !languages.is_empty() {
+        return render_languages(title, &languages);
+    }
     if classified.is_empty() {
         let forecasts: Vec<Report> =
             reports.iter().cloned().filter_map(RunReport::forecast).collect();
@@ -110,7 +122,7 @@ fn curves(out: &mut Markup, reports: &[Report], groups: &[Group<'_>], first: &Re
         })
         .collect();
     figure(out, Span::Half, "Validation loss by epoch, one line per run.", |width| {
-        plot::validation_curves(&losses, width)
+        plot::validation_curves(&losses, plot::MEAN_SQUARED, width)
     });
 }
 

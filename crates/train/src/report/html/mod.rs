@@ -3,6 +3,7 @@
 mod classification;
 mod comparison;
 mod inspection;
+mod language;
 mod notes;
 mod page;
 mod run;
@@ -15,5 +16,6 @@ mod testing;
 pub use classification::render_classification;
 pub use comparison::{render_comparison, render_runs};
 pub use inspection::render_inspection;
+pub use language::render_language;
 pub use run::render;
 pub use sweep::render_sweep;

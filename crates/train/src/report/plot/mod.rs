@@ -36,4 +36,6 @@ pub(super) use phase::{phase_portrait, poincare_section};
 pub(super) use score_matrix::{ScoreColours, score_colour_bar, score_matrix};
 pub(super) use singular_values::singular_values;
 pub(super) use space_time::{MAX_STEPS, space_time};
-pub(super) use training::{LossCurve, loss_curves, training_curves, validation_curves};
+pub(super) use training::{
+    LossCurve, MEAN_SQUARED, loss_curves, training_curves, validation_curves,
+};

@@ -9,7 +9,7 @@ use super::scale::Scale;
 const HEIGHT: f64 = 220.0;
 
 /// Name of the loss of forecasters.
-const MEAN_SQUARED: &str = "mean squared error, standardised units";
+pub(in super::super) const MEAN_SQUARED: &str = "mean squared error, standardised units";
 
 /// The validation losses of one run among several.
 pub(in super::super) struct LossCurve<'a> {
@@ -50,7 +50,11 @@ pub(in super::super) fn loss_curves(training: &TrainingInfo, loss: &str, width: 
 }
 
 /// Validation losses of several runs.
-pub(in super::super) fn validation_curves(curves: &[LossCurve<'_>], width: f64) -> Markup {
+pub(in super::super) fn validation_curves(
+    curves: &[LossCurve<'_>],
+    loss: &str,
+    width: f64,
+) -> Markup {
     let lines = curves
         .iter()
         .map(|curve| {
@@ -64,7 +68,7 @@ pub(in super::super) fn validation_curves(curves: &[LossCurve<'_>], width: f64) 
         })
         .collect();
     let description = "Validation loss of every run against epoch.";
-    chart(MEAN_SQUARED, description, lines, Vec::new()).draw(width, HEIGHT)
+    chart(loss, description, lines, Vec::new()).draw(width, HEIGHT)
 }
 
 fn chart<'a>(loss: &'a str, description: &'a str, lines: Vec<Line>, marks: Vec<Mark>) -> Chart<'a> {

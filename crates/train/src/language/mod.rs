@@ -1,0 +1,20 @@
+//! Runs that learn to go on with a text.
+//!
+//! ```text
+//! text → parts → tokens → windows → language model → cross entropy → nats per token, a generated text
+//! ```
+
+mod baselines;
+mod config;
+mod data;
+mod generate;
+#[cfg(test)]
+mod golden_tests;
+mod objective;
+mod run;
+
+pub use config::{
+    LanguageConfig, LanguageFit, LanguageKind, LanguageTask, SampleConfig, TextSource,
+};
+pub use generate::{Generator, Sampling};
+pub(crate) use run::evaluate;
