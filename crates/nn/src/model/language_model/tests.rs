@@ -3,7 +3,7 @@
 use burn::module::{ModuleVisitor, Param};
 use burn::optim::{AdamConfig, GradientsParams};
 use burn::tensor::TensorData;
-use regard_kernels::testing::{assert_close, double, normal};
+use regard_kernels::testing::{assert_close, double};
 
 use super::*;
 use crate::mechanism::LarnnConfig;
