@@ -344,6 +344,39 @@ mod tests {
         }
     }
 
+    #[derive(Module, Debug)]
+    struct Parts {
+        weight: Param<Tensor<2>>,
+        gamma: Param<Tensor<2>>,
+        bias: Param<Tensor<1>>,
+    }
+
+    #[test]
+    fn decay_of_matrices_leaves_biases_and_norms_alone() {
+        let device = Device::default().autodiff();
+        for (decay, expected) in [(Decay::All, [0.9; 3]), (Decay::Matrices, [0.9, 1.0, 1.0])] {
+            let parts = Parts {
+                weight: Param::from_tensor(Tensor::ones([2, 3], &device)),
+                gamma: Param::from_tensor(Tensor::ones([2, 3], &device)),
+                bias: Param::from_tensor(Tensor::ones([3], &device)),
+            };
+            let loss = parts.weight.val().sum() + parts.gamma.val().sum() + parts.bias.val().sum();
+            // Without a gradient, a step is the decay alone: 1 − 0.2 · 0.5.
+            let grads = (loss * 0.0).backward();
+            let config = AdamConfig { weight_decay: 0.5, decay, ..AdamConfig::new(0.2, 1e-8) };
+            let parts = Optimizer::new(config, None).step(parts, &grads, 0.2);
+            let mean = |x: Tensor<1>| x.mean().into_scalar::<f64>();
+            let found = [
+                mean(parts.weight.val().flatten(0, 1)),
+                mean(parts.gamma.val().flatten(0, 1)),
+                mean(parts.bias.val()),
+            ];
+            for (found, expected) in found.iter().zip(expected) {
+                assert!((found - expected).abs() < 1e-6, "{decay:?}: {found}");
+            }
+        }
+    }
+
     #[test]
     fn constants_out_of_range_are_named() {
         let config = OptimizerConfig::Adam { learning_rate: -1.0, eps: 1e-8, l2: 0.0 };

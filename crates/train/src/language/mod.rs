@@ -8,8 +8,6 @@ mod baselines;
 mod config;
 mod data;
 mod generate;
-#[cfg(test)]
-mod golden_tests;
 mod objective;
 mod run;
 
