@@ -64,18 +64,23 @@ fn the_paper_s_model_has_its_number_of_parameters_and_its_share_of_decay() {
 #[test]
 fn formulas_count_the_module_s_parameters() {
     #[derive(Default)]
-    struct Count(ParameterCount, String);
+    struct Count(ParameterCount, Vec<String>);
     impl ModuleVisitor for Count {
         fn enter_module(&mut self, name: &str, _: &str) {
-            name.clone_into(&mut self.1);
+            self.1.push(name.to_owned());
+        }
+        fn exit_module(&mut self, _: &str, _: &str) {
+            self.1.pop();
         }
         fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
             let n = param.val().dims().iter().product();
-            let (matrices, vectors) = match self.1.as_str() {
-                "running" => (0, 0), // statistics of a norm are not trained
-                "gamma" | "beta" => (0, n),
-                _ if D == 1 => (0, n),
-                _ => (n, 0),
+            let is_in = |names: &[&str]| self.1.iter().any(|name| names.contains(&name.as_str()));
+            let (matrices, vectors) = if is_in(&["running"]) {
+                (0, 0) // statistics of a norm are not trained
+            } else if D == 1 || is_in(&["gamma", "beta"]) {
+                (0, n)
+            } else {
+                (n, 0)
             };
             self.0 = self.0.plus(ParameterCount { matrices, vectors });
         }
