@@ -192,10 +192,12 @@ fn the_composed_form_equals_the_authors_program() {
 
 #[test]
 fn positions_equal_the_authors_program_in_both_precisions() {
-    for case in ["embed_position_b2_n40_d12", "embed_position_b1_n1024_d8_wide"] {
-        // The author's parallel form subtracts sums that grow with the length, in f64 too.
+    // The author's parallel form subtracts sums that grow with the length: its own gradients of the long
+    // file, in f64, are 7e-11 of the largest from those of the recurrence in 80-bit arithmetic.
+    let cases = [("embed_position_b2_n40_d12", 1e-11), ("embed_position_b1_n1024_d8_wide", 1e-10)];
+    for (case, double) in cases {
         for (dtype, result, gradient) in
-            [(FloatDType::F64, 1e-11, 5e-11), (FloatDType::F32, 2e-6, 2e-5)]
+            [(FloatDType::F64, 1e-11, double), (FloatDType::F32, 2e-6, 2e-5)]
         {
             let weight = golden::<2>(&file(case), "weight.dense.weight").cast(dtype);
             let weight = weight.autodiff().require_grad();
