@@ -186,8 +186,8 @@ fn wrong_input_is_named() {
         assert_eq!(message(&format!("train l.toml --data {data}")), format!("error: {expected}\n"));
     }
     assert_eq!(
-        message("train l.toml --mechanism lgo"),
-        "error: no model is called \"lgo\" (did you mean \"log\"?); models: log, softmax, linear, easy, lstm, \
+        message("train l.toml --mechanism logs"),
+        "error: no model is called \"logs\" (did you mean \"log\"?); models: log, softmax, linear, easy, lstm, \
          larnn\n"
     );
     let set = "--set fit.steps=20 --set sample.tokens=0 --out run";

@@ -168,7 +168,7 @@ fn a_set_that_is_no_assignment_or_of_another_type() {
 #[test]
 fn an_unknown_model() {
     let message = "no model is called \"softmx\" (did you mean \"softmax\"?); \
-                   models: easy, easy-left, softmax, lstm, lifted, larnn, linear, batch-norm, \
+                   models: easy, easy-left, softmax, lstm, lifted, larnn, linear, log, batch-norm, \
                    scaled-heads, batch-norm-scaled-heads";
     refuses(&sandbox(), "train lorenz --mechanism softmx", message);
     refuses(&sandbox(), "compare lorenz --mechanisms easy,softmx", message);

@@ -459,7 +459,7 @@ mod tests {
         assert_eq!(
             model("softmx", &like).unwrap_err().to_string(),
             "no model is called \"softmx\" (did you mean \"softmax\"?); \
-             models: easy, easy-left, softmax, lstm, lifted, larnn, linear, batch-norm, scaled-heads, \
+             models: easy, easy-left, softmax, lstm, lifted, larnn, linear, log, batch-norm, scaled-heads, \
              batch-norm-scaled-heads"
         );
     }
