@@ -8,7 +8,7 @@
 //! result does not depend on the number of threads.
 //!
 //! Source: Srivastava et al. 2014, Journal of Machine Learning Research 15:1929–1958, in the form that
-//! scales in training; the hash is that of [`crate::cpu::hash`].
+//! scales in training; the hash is in `cpu/hash.rs`.
 #![expect(unsafe_code, reason = "raw memory, parts written by one thread each")]
 
 use burn::tensor::{Tensor, TensorData};
