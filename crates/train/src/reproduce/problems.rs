@@ -1,9 +1,8 @@
 //! Studies of several labelled data sets: the same rows on each, settings chosen on a held-out part.
 //!
-//! Every row is trained twice per seed. Once a fifth of the training part is held out: it chooses the row's
-//! settings, with the first seed, and then the epoch. Once all of the training part is used: the last epoch,
-//! and the epoch that the test part would have chosen, as the literature reports. The test part chooses
-//! nothing else.
+//! A fifth of the training part is held out: it chooses the settings of a row, with the first seed and without
+//! a look at the test part, and then the epoch of every run. Beside that epoch stand the last one, and the one
+//! that the test part would have chosen, as the literature reports.
 
 use std::path::Path;
 use std::time::Instant;
@@ -22,10 +21,8 @@ use crate::report::{ClassRow, ClassifyReport, EpochRow};
 use crate::run::fit_only;
 use crate::run_config::RunConfig;
 
-/// Changes of a run that holds a fifth of the training part out.
-const HELD_OUT: [&str; 3] = ["split.by=stratified", "split.validation=0.2", "fit.select=accuracy"];
-/// Changes of a run on all of the training part.
-const ALL: [&str; 3] = ["split.by=stratified", "split.validation=0.0", "fit.select=last"];
+/// Changes of every run: a fifth of the training part is held out.
+const HELD_OUT: [&str; 2] = ["split.by=stratified", "split.validation=0.2"];
 
 /// A run without baselines beside the majority.
 const WITHOUT_BASELINES: &str = "baselines.classical=[]";
@@ -108,7 +105,7 @@ pub struct ProblemResult {
     pub shape: (usize, usize, usize),
     /// Trained rows.
     pub rows: Vec<ProblemRow>,
-    /// Methods without gradients, on all of the training part.
+    /// Methods without gradients, from the same series.
     pub baselines: Vec<ClassRow>,
 }
 
@@ -125,11 +122,9 @@ pub struct ProblemRow {
     pub settings: Vec<String>,
     /// All settings that were tried.
     pub trials: Vec<ChoiceTrial>,
-    /// Runs with a held-out part, which chose the epoch.
-    pub held_out: SeedRow,
-    /// Runs on all of the training part.
-    pub all: SeedRow,
-    /// Of every run on all of the training part, how far apart its heads are; empty without heads.
+    /// A run per seed.
+    pub seeds: SeedRow,
+    /// Of every run, how far apart its heads are; empty without heads.
     pub heads: Vec<HeadDistances>,
 }
 
@@ -224,33 +219,27 @@ impl OneRow<'_> {
             stored_weights: None,
             settings: settings.clone(),
             trials,
-            held_out: SeedRow::new(label, false),
-            all: SeedRow::new(label, false),
+            seeds: SeedRow::new(label, false),
             heads: Vec::new(),
         };
         let mut reports = Vec::new();
-        for (part, changes) in [("held-out", HELD_OUT), ("all", ALL)] {
-            // One row carries the methods without gradients of all.
-            let is_first = part == "all" && self.study.rows[0].label == label;
-            let without: &[&str] = if is_first { &[] } else { &[WITHOUT_BASELINES] };
-            let config = self.config(&[&changes[..], without].concat(), &settings)?;
-            let group = Path::new(self.problem.name).join(part);
-            each_seed(label, &group, &config, seeds, self.options, observer, |outcome| {
-                let report = outcome
-                    .report
-                    .classify()
-                    .ok_or(TrainError::OtherTask { found: "forecast", wanted: "classify" })?;
-                row.multiply_adds = report.model.multiply_adds;
-                row.stored_weights = stored_weights(&config, report.model.time);
-                if part == "all" {
-                    reports.push(report.clone());
-                }
-                let kept = if part == "all" { &mut row.all } else { &mut row.held_out };
-                kept.add(report, outcome.folder);
-                Ok(())
-            })?;
-        }
-        for folder in &row.all.runs {
+        // One row carries the methods without gradients of all.
+        let is_first = self.study.rows[0].label == label;
+        let without: &[&str] = if is_first { &[] } else { &[WITHOUT_BASELINES] };
+        let config = self.config(without, &settings)?;
+        let group = Path::new(self.problem.name);
+        each_seed(label, group, &config, seeds, self.options, observer, |outcome| {
+            let report = outcome
+                .report
+                .classify()
+                .ok_or(TrainError::OtherTask { found: "forecast", wanted: "classify" })?;
+            row.multiply_adds = report.model.multiply_adds;
+            row.stored_weights = stored_weights(&config, report.model.time);
+            reports.push(report.clone());
+            row.seeds.add(report, outcome.folder);
+            Ok(())
+        })?;
+        for folder in &row.seeds.runs {
             row.heads.extend(head_distances(folder, observer)?);
         }
         Ok((row, reports))
@@ -261,7 +250,7 @@ impl OneRow<'_> {
         let mut trials = Vec::new();
         for (k, choice) in self.row.choices.iter().enumerate() {
             let settings: Vec<String> = choice.iter().map(ToString::to_string).collect();
-            let mut config = self.config(&HELD_OUT, &settings)?;
+            let mut config = self.config(&[WITHOUT_BASELINES], &settings)?;
             config.set_seed(0);
             let name = self.row.label.replace([' ', ',', '/'], "-");
             let folder = self.options.out.join("choices").join(self.problem.name);
@@ -283,9 +272,9 @@ impl OneRow<'_> {
         Ok(trials)
     }
 
-    fn config(&self, part: &[&str], settings: &[String]) -> Result<RunConfig, TrainError> {
+    fn config(&self, changes: &[&str], settings: &[String]) -> Result<RunConfig, TrainError> {
         let quick = if self.options.quick { self.study.quick } else { &[] };
-        let fixed = [self.problem.set, self.row.set, part, quick].concat();
+        let fixed = [&HELD_OUT, self.problem.set, self.row.set, changes, quick].concat();
         let set: Vec<String> =
             fixed.iter().map(ToString::to_string).chain(settings.iter().cloned()).collect();
         let variant =
@@ -378,17 +367,17 @@ impl ProblemResult {
 impl ProblemRow {
     /// Test accuracy per seed of the epoch that the held-out part chose.
     pub(super) fn chosen(&self) -> Vec<f64> {
-        self.held_out.chosen()
+        self.seeds.chosen()
     }
 
-    /// Test accuracy per seed after the last epoch on all of the training part.
+    /// Test accuracy per seed after the last epoch.
     pub(super) fn last(&self) -> Vec<f64> {
-        self.all.values(|score| score.last_epoch)
+        self.seeds.values(|score| score.last_epoch)
     }
 
     /// Test accuracy per seed of the epoch that the test part would have chosen.
     pub(super) fn best(&self) -> Vec<f64> {
-        self.all.values(|score| score.best_on_test)
+        self.seeds.values(|score| score.best_on_test)
     }
 
     /// Relative distance of the heads per seed.
@@ -396,9 +385,9 @@ impl ProblemRow {
         self.heads.iter().map(|heads| heads.relative).collect()
     }
 
-    /// Seconds per epoch on all of the training part, per seed.
+    /// Seconds per epoch, per seed.
     pub(super) fn seconds(&self) -> Vec<f64> {
-        self.all.values(|score| score.seconds_per_epoch)
+        self.seeds.values(|score| score.seconds_per_epoch)
     }
 }
 
@@ -484,7 +473,7 @@ mod tests {
         let results = run(&STUDY, &options, &mut Silent, |_| Ok(())).unwrap();
         assert_eq!(results.missing, ["Absent"]);
         let [problem] = &results.problems[..] else { panic!("one data set") };
-        assert_eq!((problem.n_train, problem.n_test, problem.shape), (40, 20, (1, 12, 2)));
+        assert_eq!((problem.n_train, problem.n_test, problem.shape), (32, 20, (1, 12, 2)));
         let row = problem.row("chosen").unwrap();
         assert_eq!(row.settings, ["fit.optimizer.learning_rate=3e-2"]);
         assert_eq!(row.trials.len(), 2);

@@ -22,9 +22,9 @@ pub(super) fn page(study: &ProblemsStudy, results: &ProblemsResults) -> String {
     out.push_str(
         "\n## Accuracy on the test part, %\n\nMean over the seeds ± half-width of its 95 % interval by \
          Student's t. *Chosen*: a fifth of the training part is held out and chooses settings and epoch; the \
-         network never sees it otherwise. *Last* and *best on test*: trained on all of the training part; the \
-         last epoch, and the epoch that the test part itself would have chosen, as the literature reports and \
-         no one could have known. Methods without gradients see all of the training part. \
+         network never sees it otherwise. *Last*: the last epoch. *Best on test*: the epoch that the test part \
+         itself would have chosen, as the literature reports and no one could have known. Methods without \
+         gradients learn from the same series, and run once. \
          Head distance: mean over pairs of heads, test series, layers and seeds; in brackets over the mean norm \
          of a head.\n",
     );
@@ -65,14 +65,14 @@ fn section(out: &mut String, problem: &ProblemResult) {
 }
 
 fn line(row: &ProblemRow) -> String {
-    let n = row.all.scores.first().and_then(|score| score.n_parameters);
+    let n = row.seeds.scores.first().and_then(|score| score.n_parameters);
     let settings = row.settings.join(" ");
     format!(
         "| **{}** | {} | {} | {} | {} | {} | {} | {} | {} | {} |\n",
         row.label,
         n.map_or_else(|| "–".to_owned(), |n| n.to_string()),
         row.multiply_adds,
-        row.all.scores.len(),
+        row.seeds.scores.len(),
         percent(&row.chosen()),
         percent(&row.last()),
         percent(&row.best()),
@@ -96,7 +96,7 @@ fn heads(row: &ProblemRow) -> String {
 fn baseline(row: &ClassRow) -> String {
     let accuracy = row.test.as_ref().map(|test| test.accuracy);
     format!(
-        "| {} | {} | – | – | – | {} | – | – | – | – |\n",
+        "| {} | {} | – | – | {} | – | – | – | – | – |\n",
         row.name,
         row.n_parameters.map_or_else(|| "–".to_owned(), |n| n.to_string()),
         accuracy.map_or_else(|| "–".to_owned(), |x| format!("{:.2}", 100.0 * x)),
