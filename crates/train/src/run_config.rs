@@ -199,10 +199,12 @@ impl RunConfig {
 
     /// A saved configuration must find its file from any folder.
     pub(crate) fn make_absolute(&mut self) -> Result<(), TrainError> {
-        if let Some(path) = self.path_mut() {
-            *path = std::path::absolute(&*path).map_err(TrainError::io("find", path))?;
-        }
-        Ok(())
+        let tokenizer = match self {
+            Self::Language(config) => config.tokenizer_file_mut(),
+            _ => None,
+        };
+        tokenizer.map_or(Ok(()), absolute)?;
+        self.path_mut().map_or(Ok(()), absolute)
     }
 
     fn path_mut(&mut self) -> Option<&mut PathBuf> {
@@ -212,6 +214,11 @@ impl RunConfig {
             Self::Language(config) => config.path_mut(),
         }
     }
+}
+
+fn absolute(path: &mut PathBuf) -> Result<(), TrainError> {
+    *path = std::path::absolute(&*path).map_err(TrainError::io("find", path))?;
+    Ok(())
 }
 
 /// `task.kind`, or the default.

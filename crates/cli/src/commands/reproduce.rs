@@ -21,7 +21,8 @@ Examples:
   regard reproduce larnn --data DIR              on data that are not simulated
 
 Studies: easy-attention, larnn (UCI HAR; `regard data fetch uci-har` gets it), primal-dual (a folder
-with one folder for each problem of the UEA and UCR archives).";
+with one folder for each problem of the UEA and UCR archives), log-attention (--data FILE, a text, for
+its character models).";
 
 /// Run the experiments of a paper again and judge its claims.
 #[derive(Args, Debug)]

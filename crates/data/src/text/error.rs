@@ -60,6 +60,16 @@ pub enum TextError {
         /// The only character.
         character: char,
     },
+    /// A file of parts of words that cannot be used.
+    #[error(
+        "{origin}: {reason}; expected a tokenizer.json with a byte-level BPE, or one that falls back on bytes"
+    )]
+    Tokenizer {
+        /// The file.
+        origin: String,
+        /// What is wrong.
+        reason: String,
+    },
     /// A character that the model has no token for.
     #[error(
         "{origin}, line {line}, column {column}: the character {character:?} is not among the \

@@ -10,6 +10,7 @@
 mod error;
 mod part;
 mod source;
+mod subword;
 mod tokenizer;
 mod vocabulary;
 mod window;
@@ -17,6 +18,7 @@ mod window;
 pub use error::TextError;
 pub use part::{TextSplit, TokenPart};
 pub use source::Text;
+pub use subword::Subwords;
 pub use tokenizer::{Tokenizer, TokenizerConfig};
 pub use vocabulary::Vocabulary;
 pub use window::{TrainingWindows, check_window, scoring_windows};

@@ -1,10 +1,11 @@
-//! Between text and tokens: bytes, or the characters of the training part.
+//! Between text and tokens: bytes, the characters of the training part, or parts of words from a file.
 
 use std::ops::Range;
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Text, TextError, Vocabulary};
+use super::{Subwords, Text, TextError, Vocabulary};
 use crate::DataError;
 
 /// How text becomes tokens, chosen by the key `kind`.
@@ -18,6 +19,11 @@ pub enum TokenizerConfig {
         /// Characters that get a token though the training part may not have them.
         #[serde(default, skip_serializing_if = "String::is_empty")]
         extra: String,
+    },
+    /// One token for each part of a word that a `tokenizer.json` knows.
+    Bpe {
+        /// The file.
+        file: PathBuf,
     },
 }
 
@@ -35,18 +41,24 @@ pub enum Tokenizer {
     Byte,
     /// One token for each character of a vocabulary.
     Char(Vocabulary),
+    /// One token for each part of a word of a vocabulary.
+    Bpe(Subwords),
 }
 
 impl TokenizerConfig {
     /// The tokeniser of a text whose training part is these bytes.
     ///
     /// # Errors
-    /// [`TextError::NotUtf8`], [`TextError::OneCharacter`].
+    /// [`TextError::NotUtf8`], [`TextError::OneCharacter`]; those of [`Subwords::read`].
     ///
     /// # Panics
     /// If the range does not begin and end between characters of the text.
     pub fn fit(&self, text: &Text, train: Range<usize>) -> Result<Tokenizer, DataError> {
-        let Self::Char { extra } = self else { return Ok(Tokenizer::Byte) };
+        let extra = match self {
+            Self::Byte {} => return Ok(Tokenizer::Byte),
+            Self::Bpe { file } => return Ok(Tokenizer::Bpe(Subwords::read(file)?)),
+            Self::Char { extra } => extra,
+        };
         let seen = &text.characters()?[train];
         let mut characters = seen.chars();
         if let Some(character) = characters.next()
@@ -66,28 +78,33 @@ impl Tokenizer {
         match self {
             Self::Byte => 256,
             Self::Char(vocabulary) => vocabulary.len(),
+            Self::Bpe(subwords) => subwords.len(),
         }
     }
 
-    /// What a token is: `"byte"`, `"character"`.
+    /// What a token is: `"byte"`, `"character"`, `"part of a word"`.
     #[must_use]
     pub fn unit(&self) -> &'static str {
         match self {
             Self::Byte => "byte",
             Self::Char(_) => "character",
+            Self::Bpe(_) => "part of a word",
         }
     }
 
     /// The tokens of some bytes of a text.
     ///
     /// # Errors
-    /// [`TextError::NotUtf8`]; [`TextError::UnknownCharacter`] with its place in the whole text.
+    /// [`TextError::NotUtf8`]; [`TextError::UnknownCharacter`] with its place in the whole text;
+    /// [`TextError::Tokenizer`].
     ///
     /// # Panics
     /// If the range does not begin and end between characters of the text.
     pub fn encode(&self, text: &Text, range: Range<usize>) -> Result<Vec<u32>, DataError> {
-        let Self::Char(vocabulary) = self else {
-            return Ok(text.bytes()[range].iter().copied().map(u32::from).collect());
+        let vocabulary = match self {
+            Self::Byte => return Ok(text.bytes()[range].iter().copied().map(u32::from).collect()),
+            Self::Bpe(subwords) => return subwords.encode(text, &text.characters()?[range]),
+            Self::Char(vocabulary) => vocabulary,
         };
         let token = |(at, character)| {
             vocabulary.token(character).ok_or_else(|| {
@@ -110,6 +127,7 @@ impl Tokenizer {
                 let character = vocabulary.character(token);
                 to.extend(character.encode_utf8(&mut [0; 4]).bytes());
             }
+            Self::Bpe(subwords) => to.extend_from_slice(subwords.bytes(token)),
         }
     }
 }

@@ -165,6 +165,16 @@ impl SampleConfig {
     }
 }
 
+impl LanguageConfig {
+    /// The file of the tokeniser, if it has one.
+    pub(crate) fn tokenizer_file_mut(&mut self) -> Option<&mut PathBuf> {
+        match &mut self.data.tokenizer {
+            TokenizerConfig::Bpe { file } => Some(file),
+            TokenizerConfig::Byte {} | TokenizerConfig::Char { .. } => None,
+        }
+    }
+}
+
 impl TaskFile for LanguageConfig {
     fn title_mut(&mut self) -> &mut String {
         &mut self.title

@@ -8,6 +8,7 @@ mod classify_markdown;
 mod easy_attention;
 mod forecast;
 mod larnn;
+mod log_attention;
 mod markdown;
 mod primal_dual;
 mod problems;
@@ -21,6 +22,9 @@ use serde::Serialize;
 pub use classify::{ClassifyResults, ClassifyStudy, SeedRow};
 pub(crate) use forecast::THRESHOLD;
 pub use forecast::{ExperimentResult, ForecastStudy, Results, RowResult};
+pub use log_attention::{
+    CharacterRow, Characters, FormRow, Forms, LengthRow, LogResults, Scaling, Tokens,
+};
 pub use problems::{
     ChoiceTrial, HeadDistances, ProblemResult, ProblemRow, ProblemsResults, ProblemsStudy,
 };
@@ -38,6 +42,8 @@ pub enum Study {
     Classify(&'static ClassifyStudy),
     /// Classes of several data sets.
     Problems(&'static ProblemsStudy),
+    /// Log attention: its forms, cost, and models of a text.
+    LogAttention,
 }
 
 /// What came out of a study.
@@ -50,6 +56,8 @@ pub enum StudyResults {
     Classify(ClassifyResults),
     /// Classes of several data sets.
     Problems(ProblemsResults),
+    /// Log attention.
+    LogAttention(LogResults),
 }
 
 /// How to run a study.
@@ -87,6 +95,7 @@ pub fn studies() -> &'static [Study] {
         Study::Forecast(&easy_attention::STUDY),
         Study::Classify(&larnn::STUDY),
         Study::Problems(&primal_dual::STUDY),
+        Study::LogAttention,
     ]
 }
 
@@ -109,6 +118,7 @@ impl Study {
             Self::Forecast(study) => study.name,
             Self::Classify(study) => study.name,
             Self::Problems(study) => study.name,
+            Self::LogAttention => log_attention::NAME,
         }
     }
 }
@@ -141,6 +151,11 @@ pub fn reproduce(
         Study::Problems(study) => {
             StudyResults::Problems(problems::run(study, options, observer, |results| {
                 write(&options.out, &problems_markdown::page(study, results), results)
+            })?)
+        }
+        Study::LogAttention => {
+            StudyResults::LogAttention(log_attention::run(options, observer, |results| {
+                write(&options.out, &log_attention::page(results), results)
             })?)
         }
     })
