@@ -104,3 +104,16 @@ fn steps(stream: &mut LogStream, [q, k, v]: &[Vec<f64>; 3]) -> (Vec<f64>, Durati
     }
     (rows, time)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::observer::Silent;
+
+    #[test]
+    fn an_error_that_does_not_grow() {
+        let found = measure(20_000, &mut Silent).unwrap();
+        assert_eq!(found.n, 20_000);
+        assert!(found.error <= 1e-5 && found.error_chunks <= 1e-5, "{found:?}");
+    }
+}
