@@ -162,7 +162,8 @@ pub(crate) unsafe fn ln<V: Vector<Scalar: Tables>>(x: V) -> V {
         let e = large.select_positive(e.add(one), e);
         // Adds zero, or NaN if there is one: its bits look like those of a number.
         let f = m.sub(one).div(m.add(one)).add(x.sub(x));
-        let [high, low] = T::<V>::MINUS_LN_2.map(|x| V::splat(T::<V>::ZERO.sub(x)));
+        let [high, low] = T::<V>::MINUS_LN_2;
+        let [high, low] = [V::splat(T::<V>::ZERO.sub(high)), V::splat(T::<V>::ZERO.sub(low))];
         e.mul_add(high, e.mul_add(low, twice_artanh(f, T::<V>::ARTANH_TERMS[0])))
     }
 }

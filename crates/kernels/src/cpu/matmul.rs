@@ -119,15 +119,18 @@ unsafe fn tile<V: Vector, const MR: usize, const NV: usize>(
         // Three rows share a pointer, so that the hardware's addressing modes reach all of them.
         // Left to itself the compiler walks from row to row, one dependent addition each, which
         // takes longer than the arithmetic; `black_box` hides that the pointers are related.
-        let mut a: [*const V::Scalar; MAX_GROUPS] = std::array::from_fn(|group| {
+        let mut a = [p.a; MAX_GROUPS];
+        for (group, a) in a.iter_mut().enumerate() {
             let row = i + (GROUP * group).min(MR - 1);
-            std::hint::black_box(p.a.wrapping_add(row * p.a_row))
-        });
+            *a = std::hint::black_box(p.a.wrapping_add(row * p.a_row));
+        }
         let mut b = p.b.add(j);
         for _ in 0..p.k {
-            let row: [V; NV] = std::array::from_fn(|v| {
-                if whole { V::load(b.add(v * V::LANES)) } else { V::load_partial(b, lanes) }
-            });
+            let mut row = [V::zero(); NV];
+            for (v, row) in row.iter_mut().enumerate() {
+                let b = b.add(v * V::LANES);
+                *row = if whole { V::load(b) } else { V::load_partial(b, lanes) };
+            }
             for (r, acc) in acc.iter_mut().enumerate() {
                 let x = V::splat(*a[r / GROUP].add(r % GROUP * p.a_row));
                 for v in 0..NV {

@@ -234,7 +234,8 @@ impl<S: Storage + Tables> Run<'_, S> {
             Op::Attention { heads, scale, causal } => {
                 let (time, d) = (y.rows, y.width / heads);
                 let view = |x: Slot| View { ptr: Ptr(at(x)), strides: [0, d, x.width, 1] };
-                let [q, k, v] = [0, 1, 2].map(|i| view(stage.inputs[i]));
+                let inputs = &stage.inputs;
+                let (q, k, v) = (view(inputs[0]), view(inputs[1]), view(inputs[2]));
                 let problem = Problem {
                     batch: 1,
                     heads,

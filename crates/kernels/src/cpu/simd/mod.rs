@@ -114,6 +114,29 @@ pub(crate) trait Vector: Copy + Send + Sync + 'static {
     }
 }
 
+/// A register full of each number.
+///
+/// A loop, and not [`array::map`]: what that calls is compiled for the oldest processors, unless the
+/// compiler happens to inline all of it.
+#[inline(always)]
+pub(crate) unsafe fn splat_each<V: Vector, const N: usize>(x: [V::Scalar; N]) -> [V; N] {
+    let mut v = [unsafe { V::zero() }; N];
+    for i in 0..N {
+        v[i] = unsafe { V::splat(x[i]) };
+    }
+    v
+}
+
+/// A register from each place; see [`splat_each`].
+#[inline(always)]
+pub(crate) unsafe fn load_each<V: Vector, const N: usize>(from: [*const V::Scalar; N]) -> [V; N] {
+    let mut v = [unsafe { V::zero() }; N];
+    for i in 0..N {
+        v[i] = unsafe { V::load(from[i]) };
+    }
+    v
+}
+
 /// Lanes of the widest vector: sixteen `f32` in AVX-512.
 const MAX_LANES: usize = 16;
 

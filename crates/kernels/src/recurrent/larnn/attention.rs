@@ -9,7 +9,7 @@ use super::plan::{NormWeights, Plan, Sizes};
 use super::setting::Site;
 use crate::cpu::math::Tables;
 use crate::cpu::matmul::transpose;
-use crate::cpu::simd::Vector;
+use crate::cpu::simd::{Vector, splat_each};
 
 impl<S: Tables> ForwardScan<'_, S> {
     /// Keys and values of the cell in a slot of the memory, whose number is `slot`.
@@ -100,9 +100,12 @@ impl<S: Tables> ForwardScan<'_, S> {
                 sum_cells::<V>(n, d_head, p, (value, step), read.add(part));
                 let value = &norms[Site::Value as usize];
                 for f in head * d_head..(head + 1) * d_head {
-                    let [mean, inverse, gamma, beta] =
-                        [value.mean[f], value.inverse[f], value.gamma[f], value.beta[f]]
-                            .map(|x| V::splat(x));
+                    let [mean, inverse, gamma, beta] = splat_each::<V, 4>([
+                        value.mean[f],
+                        value.inverse[f],
+                        value.gamma[f],
+                        value.beta[f],
+                    ]);
                     for l in (0..ROWS).step_by(V::LANES) {
                         let (at, share) = (f * ROWS + l, V::load(scratch.share.as_ptr().add(l)));
                         let r = V::load(read.add(at)).sub(mean.mul(share)).mul(inverse);

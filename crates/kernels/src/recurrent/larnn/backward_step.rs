@@ -8,7 +8,7 @@ use super::plan::{NormWeights, Sizes};
 use super::setting::Site;
 use crate::cpu::math::Tables;
 use crate::cpu::matmul::transpose;
-use crate::cpu::simd::{Scalar, Vector};
+use crate::cpu::simd::{Scalar, Vector, load_each, splat_each};
 
 impl<S: Tables> BackwardScan<'_, S> {
     /// `∂y` of the norm of the hidden state.
@@ -27,7 +27,8 @@ impl<S: Tables> BackwardScan<'_, S> {
             if let Some(source) = &plan.output_mask {
                 source.fill(&self.sizes, chunk, t, 0..d, mask);
                 for at in (0..d * ROWS).step_by(V::LANES) {
-                    let [g, dh_at, mask] = [grad, dh, mask].map(|x| V::load(x.add(at)));
+                    let [g, dh_at, mask] =
+                        load_each::<V, 3>([grad.add(at), dh.add(at), mask.add(at)]);
                     let both =
                         if plan.carried { g.add(dh_at).mul(mask) } else { g.mul_add(mask, dh_at) };
                     both.store(dh.add(at));
@@ -52,7 +53,7 @@ impl<S: Tables> BackwardScan<'_, S> {
         let norm = self.norm(Site::Hidden);
         for f in 0..d {
             unsafe {
-                let [mean, inverse] = [norm.mean[f], norm.inverse[f]].map(|x| V::splat(x));
+                let [mean, inverse] = splat_each::<V, 2>([norm.mean[f], norm.inverse[f]]);
                 for at in (f * ROWS..(f + 1) * ROWS).step_by(V::LANES) {
                     let e = V::load(o.add(at)).mul(elu(V::load(cell.add(at))));
                     e.sub(mean).mul(inverse).store(to.add(at));
@@ -71,7 +72,7 @@ impl<S: Tables> BackwardScan<'_, S> {
     ) -> V {
         unsafe {
             let slope = V::splat(norm.gamma[f].mul(norm.inverse[f]));
-            let [mean, dot] = [means[0][f], means[1][f]].map(|x| V::splat(x));
+            let [mean, dot] = splat_each::<V, 2>([means[0][f], means[1][f]]);
             dy.sub(mean).sub(x_hat.mul(dot)).mul(slope).mul(mask)
         }
     }
@@ -104,15 +105,14 @@ impl<S: Tables> BackwardScan<'_, S> {
             self.hidden_x_hat::<V>(chunk, t, x_hat);
             let (norm, inner) = (self.norm(Site::Hidden), self.norm(Site::Cell));
             for f in 0..d {
-                let [mean, inverse] = [inner.mean[f], inner.inverse[f]].map(|x| V::splat(x));
+                let [mean, inverse] = splat_each::<V, 2>([inner.mean[f], inner.inverse[f]]);
                 for l in (0..ROWS).step_by(V::LANES) {
                     let at = f * ROWS + l;
                     let gate = |i: usize| gates.add(i * d * ROWS + at);
                     let [dh, x, lanes] =
-                        [dh.add(at).cast_const(), x_hat.add(at), lanes.as_ptr().add(l)]
-                            .map(|x| V::load(x));
+                        load_each::<V, 3>([dh.add(at), x_hat.add(at), lanes.as_ptr().add(l)]);
                     let de = Self::through_norm(norm, &self.common().means, f, [dh, x, lanes]);
-                    let [g, forget, i, o] = [0, 1, 2, 3].map(|i| V::load(gate(i)));
+                    let [g, forget, i, o] = load_each::<V, 4>([gate(0), gate(1), gate(2), gate(3)]);
                     let squashed = elu(V::load(cell.add(at)));
                     let d_cell = de.mul(o).mul_add(elu_slope(squashed), V::load(dc.add(at)));
                     d_cell.store(dc.add(at));
@@ -141,11 +141,11 @@ impl<S: Tables> BackwardScan<'_, S> {
         let norm = self.norm(Site::Cell);
         unsafe {
             for f in 0..d {
-                let [mean, inverse] = [norm.mean[f], norm.inverse[f]].map(|x| V::splat(x));
+                let [mean, inverse] = splat_each::<V, 2>([norm.mean[f], norm.inverse[f]]);
                 for l in (0..ROWS).step_by(V::LANES) {
                     let at = f * ROWS + l;
                     let gate = |i: usize| gates.add(i * d * ROWS + at);
-                    let [g, forget, i] = [0, 1, 2].map(|i| V::load(gate(i)));
+                    let [g, forget, i] = load_each::<V, 3>([gate(0), gate(1), gate(2)]);
                     let past = V::load(past.add(at));
                     let x = g.mul_add(i, past.mul(forget)).sub(mean).mul(inverse);
                     let dy = V::load(dc.add(at));
@@ -163,7 +163,7 @@ impl<S: Tables> BackwardScan<'_, S> {
             let x_hat = scratch.normed.as_mut_ptr();
             let norm = self.norm(Site::Attention);
             for f in 0..d {
-                let [mean, inverse] = [norm.mean[f], norm.inverse[f]].map(|x| V::splat(x));
+                let [mean, inverse] = splat_each::<V, 2>([norm.mean[f], norm.inverse[f]]);
                 for at in (f * ROWS..(f + 1) * ROWS).step_by(V::LANES) {
                     V::load(a.add(at)).sub(mean).mul(inverse).store(x_hat.add(at));
                 }
@@ -189,7 +189,7 @@ impl<S: Tables> BackwardScan<'_, S> {
         let norm = self.norm(Site::Attention);
         unsafe {
             for f in 0..d {
-                let [mean, inverse] = [norm.mean[f], norm.inverse[f]].map(|x| V::splat(x));
+                let [mean, inverse] = splat_each::<V, 2>([norm.mean[f], norm.inverse[f]]);
                 for l in (0..ROWS).step_by(V::LANES) {
                     let at = f * ROWS + l;
                     let y = V::load(a.add(at));

@@ -3,11 +3,11 @@
 
 use super::attention::{aged_window, scale};
 use super::backward::{BackwardScan, Common, Scratch};
-use super::lanes::{ROWS, add_outer, dot_cells, elu_slope, product, sum_cells};
+use super::lanes::{ROWS, Return, dot_cells, elu_slope, product};
 use super::plan::Sizes;
 use super::setting::Site;
 use crate::cpu::math::Tables;
-use crate::cpu::simd::{Scalar, Vector};
+use crate::cpu::simd::{Scalar, Vector, load_each, splat_each};
 
 impl<S: Tables> BackwardScan<'_, S> {
     /// `α_t` and `δ_t` out of what the chunks handed in at step `t`.
@@ -58,7 +58,7 @@ impl<S: Tables> BackwardScan<'_, S> {
         unsafe {
             if plan.ages.is_none() && !plan.linear {
                 for (f, (&alpha, &delta)) in left[0].iter().zip(&left[1]).enumerate().take(2 * d) {
-                    let [alpha, delta] = [alpha, delta].map(|x| V::splat(x));
+                    let [alpha, delta] = splat_each::<V, 2>([alpha, delta]);
                     for l in (0..ROWS).step_by(V::LANES) {
                         let at = f * ROWS + l;
                         let y = V::load(value.add(at));
@@ -155,31 +155,31 @@ impl<S: Tables> BackwardScan<'_, S> {
                         ds.store(scores.add(at));
                     }
                 }
-                add_outer::<V>(
-                    n,
-                    d_head,
-                    weights,
-                    through.add(part),
-                    (d_uv.add(d * ROWS + part), step),
-                );
-                add_outer::<V>(n, d_head, scores, scaled.add(part), (d_uv.add(part), step));
-                let returned = scratch.normed.as_mut_ptr().add(part);
-                sum_cells::<V>(n, d_head, scores, (uv.add(part).cast_const(), step), returned);
-
+                let cells = Return {
+                    weight: weights,
+                    score: scores,
+                    grad: through.add(part),
+                    query: scaled.add(part),
+                    key: uv.add(part),
+                    d_value: d_uv.add(d * ROWS + part),
+                    d_key: d_uv.add(part),
+                    step,
+                    out: scratch.normed.as_mut_ptr().add(part),
+                };
+                cells.run::<V>(n, d_head);
                 for f in features {
                     let at = f * ROWS;
-                    let slope = [value.gamma[f], value.beta[f]].map(|x| V::splat(x));
+                    let slope = splat_each::<V, 2>([value.gamma[f], value.beta[f]]);
                     let mut sums = [V::zero(); 3];
                     let key_scale = key.inverse[f].mul(S::from_f64(root));
                     let query_scale = V::splat(key_scale.mul(key.gamma[f]));
                     for l in (0..ROWS).step_by(V::LANES) {
-                        let [dr, r, q, w] = [
+                        let [dr, r, q, w] = load_each::<V, 4>([
                             d_read.add(at + l),
-                            read.add(at + l).cast_const(),
-                            query.add(at + l).cast_const(),
+                            read.add(at + l),
+                            query.add(at + l),
                             scratch.normed.as_ptr().add(at + l),
-                        ]
-                        .map(|x| V::load(x));
+                        ]);
                         let lanes = V::load(lanes.as_ptr().add(l));
                         let share = V::load(shares.as_ptr().add(l));
                         let dr = dr.mul(lanes);
@@ -190,8 +190,8 @@ impl<S: Tables> BackwardScan<'_, S> {
                         let dq = w.mul(query_scale).mul(elu_slope(q)).mul(lanes);
                         dq.store(query.add(at + l));
                     }
-                    let [key_dot, dot, sum] = sums.map(|sum| sum.sum().to_f64());
-                    let key_dot = key_dot * key_scale.to_f64();
+                    let (dot, sum) = (sums[1].sum().to_f64(), sums[2].sum().to_f64());
+                    let key_dot = sums[0].sum().to_f64() * key_scale.to_f64();
                     if plan.normalises_keys {
                         *to.add(f) = key_dot;
                         *to.add(d + f) = dot;

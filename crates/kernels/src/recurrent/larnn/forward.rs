@@ -9,7 +9,7 @@ use super::team::{Phases, Team, go_through};
 use crate::cpu::dispatch::Kernel;
 use crate::cpu::math::{Tables, sigmoid, tanh};
 use crate::cpu::matmul::transpose;
-use crate::cpu::simd::Vector;
+use crate::cpu::simd::{Vector, splat_each};
 use crate::cpu::view::Ptr;
 
 /// One member of the team.
@@ -247,7 +247,8 @@ impl<S: Tables> ForwardScan<'_, S> {
             );
             product::<V>([4 * d, d], (plan.attention_t.as_ptr(), d), a, gates, true);
             for f in 0..d {
-                let b = [0, 1, 2, 3].map(|gate| V::splat(*bias.add(gate * d + f)));
+                let b = |gate: usize| V::splat(*bias.add(gate * d + f));
+                let b = [b(0), b(1), b(2), b(3)];
                 for at in (f * ROWS..(f + 1) * ROWS).step_by(V::LANES) {
                     let z = |gate: usize| gates.add(gate * d * ROWS + at);
                     let g = tanh(V::load(z(0)).add(b[0]));
@@ -346,7 +347,7 @@ pub(super) unsafe fn normalise<V: Vector<Scalar = S>, S: Tables>(
     for f in 0..d {
         unsafe {
             let [mean, inverse, gamma, beta] =
-                [norm.mean[f], norm.inverse[f], norm.gamma[f], norm.beta[f]].map(|x| V::splat(x));
+                splat_each::<V, 4>([norm.mean[f], norm.inverse[f], norm.gamma[f], norm.beta[f]]);
             for at in (f * ROWS..(f + 1) * ROWS).step_by(V::LANES) {
                 let x = V::load(x.add(at)).sub(mean).mul(inverse);
                 x.mul_add(gamma, beta).store(to.add(at));

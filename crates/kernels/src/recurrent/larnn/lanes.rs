@@ -189,9 +189,12 @@ pub(super) unsafe fn sum_cells<V: Vector>(
             sum_some::<V, 4>(n, p, (x.add(f * ROWS), step), out.add(f * ROWS));
             f += 4;
         }
-        while f < width {
-            sum_some::<V, 1>(n, p, (x.add(f * ROWS), step), out.add(f * ROWS));
-            f += 1;
+        let (x, out) = (x.add(f * ROWS), out.add(f * ROWS));
+        match width - f {
+            3 => sum_some::<V, 3>(n, p, (x, step), out),
+            2 => sum_some::<V, 2>(n, p, (x, step), out),
+            1 => sum_some::<V, 1>(n, p, (x, step), out),
+            _ => {}
         }
     }
 }
@@ -219,23 +222,71 @@ unsafe fn sum_some<V: Vector, const N: usize>(
     }
 }
 
-/// `x[j, f] += p[j] q[f]`, as [`dot_cells`].
-#[inline(always)]
-pub(super) unsafe fn add_outer<V: Vector>(
-    n: usize,
-    width: usize,
-    p: *const V::Scalar,
-    q: *const V::Scalar,
-    (x, step): (*mut V::Scalar, usize),
-) {
-    for j in 0..n {
+/// What one head hands back to `n` cells and to its query, each array as in [`dot_cells`]:
+///
+/// ```text
+/// d_value[j, f] += weight[j] grad[f]      d_key[j, f] += score[j] query[f]
+/// out[f] = Σ_j score[j] key[j, f]
+/// ```
+pub(super) struct Return<S> {
+    /// `[n]`: weights, and gradients of scores.
+    pub(super) weight: *const S,
+    pub(super) score: *const S,
+    /// `[width]`: gradient of what was read, and query.
+    pub(super) grad: *const S,
+    pub(super) query: *const S,
+    /// `[n, width]`, `step` numbers from cell to cell.
+    pub(super) key: *const S,
+    pub(super) d_value: *mut S,
+    pub(super) d_key: *mut S,
+    pub(super) step: usize,
+    /// `[width]`
+    pub(super) out: *mut S,
+}
+
+impl<S: Scalar> Return<S> {
+    #[inline(always)]
+    pub(super) unsafe fn run<V: Vector<Scalar = S>>(&self, n: usize, width: usize) {
+        let mut f = 0;
+        unsafe {
+            while f + 4 <= width {
+                self.some::<V, 4>(n, f);
+                f += 4;
+            }
+            match width - f {
+                3 => self.some::<V, 3>(n, f),
+                2 => self.some::<V, 2>(n, f),
+                1 => self.some::<V, 1>(n, f),
+                _ => {}
+            }
+        }
+    }
+
+    /// `N` features from `first`.
+    #[inline(always)]
+    unsafe fn some<V: Vector<Scalar = S>, const N: usize>(&self, n: usize, first: usize) {
         for l in (0..ROWS).step_by(V::LANES) {
             unsafe {
-                let p = V::load(p.add(j * ROWS + l));
-                let x = x.add(j * step + l);
-                for f in 0..width {
-                    let sum = p.mul_add(V::load(q.add(f * ROWS + l)), V::load(x.add(f * ROWS)));
-                    sum.store(x.add(f * ROWS));
+                let start = first * ROWS + l;
+                let (mut grad, mut query, mut out) =
+                    ([V::zero(); N], [V::zero(); N], [V::zero(); N]);
+                for f in 0..N {
+                    grad[f] = V::load(self.grad.add(start + f * ROWS));
+                    query[f] = V::load(self.query.add(start + f * ROWS));
+                }
+                for j in 0..n {
+                    let weight = V::load(self.weight.add(j * ROWS + l));
+                    let score = V::load(self.score.add(j * ROWS + l));
+                    for f in 0..N {
+                        let at = start + j * self.step + f * ROWS;
+                        let (d_value, d_key) = (self.d_value.add(at), self.d_key.add(at));
+                        weight.mul_add(grad[f], V::load(d_value)).store(d_value);
+                        score.mul_add(query[f], V::load(d_key)).store(d_key);
+                        out[f] = score.mul_add(V::load(self.key.add(at)), out[f]);
+                    }
+                }
+                for (f, out) in out.into_iter().enumerate() {
+                    out.store(self.out.add(start + f * ROWS));
                 }
             }
         }

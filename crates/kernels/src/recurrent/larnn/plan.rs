@@ -57,8 +57,9 @@ impl Sizes {
 
     /// Ones for the lanes that hold a row of the batch, else zeros.
     pub(super) fn mask<S: Scalar>(&self, chunk: usize) -> [S; ROWS] {
-        let rows = self.rows(chunk);
-        std::array::from_fn(|lane| if lane < rows { S::ONE } else { S::ZERO })
+        let mut mask = [S::ZERO; ROWS];
+        mask[..self.rows(chunk)].fill(S::ONE);
+        mask
     }
 }
 
@@ -173,7 +174,11 @@ impl<S: Tables> Source<S> {
         let first = chunk * ROWS;
         match *self {
             Self::Hashed { seed, place, rate } => {
-                let keys: [u32; ROWS] = std::array::from_fn(|l| key(seed, place, t, first + l));
+                // Loops, and not `array::map`: see `cpu::simd::splat_each`.
+                let mut keys = [0; ROWS];
+                for (l, to) in keys.iter_mut().enumerate() {
+                    *to = key(seed, place, t, first + l);
+                }
                 let scale = S::from_f64(rate.scale);
                 for (i, index) in indices.enumerate() {
                     #[expect(
@@ -181,10 +186,11 @@ impl<S: Tables> Source<S> {
                         reason = "places of one row are few"
                     )]
                     let index = index as u32;
-                    let to = to.wrapping_add(i * ROWS).cast::<[S; ROWS]>();
-                    let factors =
-                        keys.map(|key| if rate.keeps(key, index) { scale } else { S::ZERO });
-                    unsafe { to.write(factors) };
+                    let to = to.wrapping_add(i * ROWS);
+                    for (l, &key) in keys.iter().enumerate() {
+                        let factor = if rate.keeps(key, index) { scale } else { S::ZERO };
+                        unsafe { *to.add(l) = factor };
+                    }
                 }
             }
             Self::Given { factors, size } => {

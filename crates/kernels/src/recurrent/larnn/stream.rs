@@ -300,12 +300,15 @@ impl<S: Tables> Kernel<S> for Step<'_, S> {
             let c = cell.cell.as_mut_ptr();
             for f in (0..d).step_by(V::LANES) {
                 let n = V::LANES.min(d - f);
-                let gate = |i: usize| {
-                    load::<V>(z.add(i * d + f), n).add(load::<V>(bias.add(i * d + f), n))
-                };
-                let past = load::<V>(c.add(f), n).mul(sigmoid(gate(1)));
-                store(tanh(gate(0)).mul_add(sigmoid(gate(2)), past), c.add(f), n);
-                store(sigmoid(gate(3)), z.add(3 * d + f), n);
+                let mut gates = [V::zero(); 4];
+                for (i, gate) in gates.iter_mut().enumerate() {
+                    let (z, bias) = (z.add(i * d + f), bias.add(i * d + f));
+                    *gate = load::<V>(z, n).add(load::<V>(bias, n));
+                }
+                let [g, forget, i, o] = gates;
+                let past = load::<V>(c.add(f), n).mul(sigmoid(forget));
+                store(tanh(g).mul_add(sigmoid(i), past), c.add(f), n);
+                store(sigmoid(o), z.add(3 * d + f), n);
             }
             normalise::<V>(&mut cell.cell, cell.norms[Site::Cell as usize].as_ref());
             let hidden = cell.input.as_mut_ptr().add(d_in);
