@@ -259,16 +259,41 @@ mod tests {
         check("thirty-two registers", |p| unsafe { Portable::<f64, 8>::matmul(p) });
     }
 
-    #[test]
-    fn transpose_swaps_rows_and_columns() {
-        let from: Vec<f64> = (0..11 * 9).map(number).collect();
-        let mut to = vec![0.0; 7 * 13];
-        unsafe { transpose(11, 7, from.as_ptr(), 9, to.as_mut_ptr(), 13) };
-        for (c, row) in to.chunks_exact(13).enumerate() {
-            for (r, x) in row.iter().enumerate() {
-                let expected = if r < 11 { from[r * 9 + c] } else { 0.0 };
-                assert!((x - expected).abs() < 1e-300);
+    struct Transposed<'a, S> {
+        size: [usize; 2],
+        from: (&'a [S], usize),
+        to: (&'a mut [S], usize),
+    }
+
+    impl<S: Scalar> Kernel<S> for Transposed<'_, S> {
+        #[inline(always)]
+        unsafe fn run<V: Vector<Scalar = S>>(self) {
+            let (from, to) = ((self.from.0.as_ptr(), self.from.1), self.to);
+            unsafe { V::transpose(self.size, from, (to.0.as_mut_ptr(), to.1)) };
+        }
+    }
+
+    /// At all sizes around that of a block in registers, with gaps between rows.
+    fn check_transpose<S: Scalar>() {
+        for (rows, cols) in [(11, 7), (8, 8), (1, 17), (17, 1), (16, 24), (29, 19), (0, 3)] {
+            let from: Vec<S> = (0..rows * (cols + 2)).map(|i| S::from_f64(number(i))).collect();
+            let mut to = vec![S::ZERO; cols * (rows + 3)];
+            let (size, from_row, to_row) = ([rows, cols], cols + 2, rows + 3);
+            unsafe {
+                launch(Transposed { size, from: (&from, from_row), to: (&mut to, to_row) });
+            }
+            for (c, row) in to.chunks_exact(to_row).enumerate() {
+                for (r, x) in row.iter().enumerate() {
+                    let expected = if r < rows { from[r * from_row + c] } else { S::ZERO };
+                    assert_eq!(*x, expected, "{rows} × {cols}, row {r}, column {c}");
+                }
             }
         }
+    }
+
+    #[test]
+    fn transpose_swaps_rows_and_columns() {
+        check_transpose::<f32>();
+        check_transpose::<f64>();
     }
 }

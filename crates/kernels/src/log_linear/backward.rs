@@ -8,12 +8,12 @@ use std::ops::Range as Tokens;
 
 use super::forward::{Least, sweep};
 use super::head::{Head, Kept, Range, Widened, narrow, widened};
+use super::products::{lower_product, lower_times, times, transposed_times, upper_times};
 use super::stable;
 use super::state::length;
-use super::tiles::{Rows, Tiles, lower_product, lower_times, transposed_times, upper_times};
+use super::tiles::{Rows, Tiles};
 use crate::cpu::dispatch::{Kernel, launch};
 use crate::cpu::math::Tables;
-use crate::cpu::matmul::{MatMul, transpose};
 use crate::cpu::simd::Vector;
 use crate::cpu::view::{Ptr, Storage};
 use crate::pointwise::{load, store};
@@ -156,7 +156,7 @@ impl<S: Storage + Tables + Least> Back<'_, S> {
         let tiles = &mut scratch.tiles;
         let (d_k, d_v) = (tiles.d_k, tiles.d_v);
         let mut from = self.kept.states.at(index * length(d_k, d_v)).cast_const();
-        let [rows, columns] = [&tiles.key_max, &tiles.value_max].map(Clone::clone);
+        let (rows, columns) = (tiles.key_max.clone(), tiles.value_max.clone());
         for part in [&mut tiles.sums, &mut tiles.norm, &mut tiles.key_max, &mut tiles.value_max] {
             unsafe { std::ptr::copy_nonoverlapping(from, part.as_mut_ptr(), part.len()) };
             from = from.wrapping_add(part.len());
@@ -190,7 +190,7 @@ impl<S: Storage + Tables + Least> Back<'_, S> {
             let (d_k, d_v, row) = (tiles.d_k, tiles.d_v, tiles.row);
             tiles.keys_and_values::<V>(rows, tokens, self.head.seen, p.log);
             tiles.scores::<V>(n);
-            transpose(n, d_v, tiles.v.as_ptr(), d_v, tiles.transposed.as_mut_ptr(), row);
+            V::transpose([n, d_v], (tiles.v.as_ptr(), d_v), (tiles.transposed.as_mut_ptr(), row));
             lower_product::<V>(n, d_v, g.as_ptr(), &tiles.transposed, d, row);
             for (r, h) in h[..n].iter().enumerate() {
                 for d in &mut d[r * row..=r * row + r] {
@@ -198,12 +198,12 @@ impl<S: Storage + Tables + Least> Back<'_, S> {
                 }
             }
             // ∂q
-            transpose(d_k, d_v, tiles.sums.as_ptr(), d_v, turned.as_mut_ptr(), d_k);
+            V::transpose([d_k, d_v], (tiles.sums.as_ptr(), d_v), (turned.as_mut_ptr(), d_k));
             times::<V>([n, d_v, d_k], g, turned, out, false);
             lower_times::<V>(n, d_k, d, row, &tiles.k, out);
             under_hat::<V>(&tiles.q, out, Some([h, &tiles.norm]), self.to.q, tokens, d_k);
             // ∂k
-            transpose(d_k, d_v, sums.as_ptr(), d_v, turned.as_mut_ptr(), d_k);
+            V::transpose([d_k, d_v], (sums.as_ptr(), d_v), (turned.as_mut_ptr(), d_k));
             times::<V>([n, d_v, d_k], &tiles.v, turned, out, false);
             upper_times::<V>(n, d_k, d, row, &tiles.q, out);
             under_hat::<V>(&tiles.k, out, Some([ones, norm]), self.to.k, tokens, d_k);
@@ -228,7 +228,7 @@ impl<S: Storage + Tables + Least> Back<'_, S> {
             self.cotangents::<V>(scratch, tokens);
             let Scratch { tiles, g, h, turned, out, sums, norm, .. } = scratch;
             let (d_k, d_v) = (tiles.d_k, tiles.d_v);
-            transpose(d_k, d_v, tiles.sums.as_ptr(), d_v, turned.as_mut_ptr(), d_k);
+            V::transpose([d_k, d_v], (tiles.sums.as_ptr(), d_v), (turned.as_mut_ptr(), d_k));
             times::<V>([n, d_v, d_k], g, turned, out, false);
             under_hat::<V>(&tiles.q, out, Some([h, &tiles.norm]), self.to.q, tokens, d_k);
             transposed_times::<V>([n, d_k, d_v], &tiles.q, g, sums, true);
@@ -245,7 +245,7 @@ impl<S: Storage + Tables + Least> Back<'_, S> {
         unsafe {
             let rows = [self.head.k, self.head.v];
             tiles.keys_and_values::<V>(rows, tokens, self.head.seen, p.log);
-            transpose(d_k, d_v, sums.as_ptr(), d_v, turned.as_mut_ptr(), d_k);
+            V::transpose([d_k, d_v], (sums.as_ptr(), d_v), (turned.as_mut_ptr(), d_k));
             times::<V>([n, d_v, d_k], &tiles.v, turned, out, false);
             under_hat::<V>(&tiles.k, out, Some([ones, norm]), self.to.k, tokens, d_k);
             times::<V>([n, d_k, d_v], &tiles.k, sums, out, false);
@@ -337,32 +337,6 @@ impl<S: Storage + Tables + Least> Back<'_, S> {
                 sums[i * d_v + j] = row * column * scratch.sums[i * d_v + j].to_f64();
             }
         }
-    }
-}
-
-/// `C = A B` with `A` `[n, inner]` and `B` `[inner, columns]`.
-#[inline(always)]
-unsafe fn times<V: Vector>(
-    [n, inner, columns]: [usize; 3],
-    a: &[V::Scalar],
-    b: &[V::Scalar],
-    c: &mut [V::Scalar],
-    accumulate: bool,
-) {
-    unsafe {
-        V::matmul(MatMul {
-            m: n,
-            n: columns,
-            k: inner,
-            a: a.as_ptr(),
-            a_row: inner,
-            a_col: 1,
-            b: b.as_ptr(),
-            b_row: columns,
-            c: c.as_mut_ptr(),
-            c_row: columns,
-            accumulate,
-        });
     }
 }
 

@@ -50,6 +50,7 @@ mod forward;
 mod head;
 mod op;
 mod positions;
+mod products;
 pub mod reference;
 mod setting;
 mod stable;
@@ -59,6 +60,10 @@ mod tiles;
 
 #[cfg(test)]
 mod golden_tests;
+#[cfg(test)]
+mod positions_tests;
+#[cfg(test)]
+mod state_tests;
 #[cfg(test)]
 mod tests;
 

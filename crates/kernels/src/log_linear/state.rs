@@ -189,28 +189,45 @@ impl<'a> HeadState<'a> {
         self.norm.iter().all(|m| *m == 0.0)
     }
 
-    /// Moves to the maxima given, no smaller than the present ones up to rounding; whether they differ.
-    pub(super) fn rescale<S: Scalar>(&mut self, key_max: &[S], value_max: &[S]) -> bool {
+    /// Moves to the maxima given, no smaller than the present ones up to rounding.
+    pub(super) fn rescale<S: Scalar>(&mut self, key_max: &[S], value_max: &[S]) {
+        if let Some(factors) = self.raise(key_max, value_max) {
+            factors.apply(self.sums, self.norm);
+        }
+    }
+
+    /// Replaces the maxima; by what the sums have to be multiplied then, `None` if nothing changed.
+    pub(super) fn raise<S: Scalar>(&mut self, key_max: &[S], value_max: &[S]) -> Option<Factors> {
         let columns = factors(self.value_max, value_max);
         let rows = factors(self.key_max, key_max);
         if rows.is_none() && columns.is_none() {
-            return false;
+            return None;
         }
-        let d_v = self.value_max.len();
-        for i in 0..self.norm.len() {
-            let row = rows.as_ref().map_or(1.0, |rows| rows[i]);
-            self.norm[i] *= row;
-            let sums = &mut self.sums[i * d_v..(i + 1) * d_v];
-            match &columns {
-                None => sums.iter_mut().for_each(|sum| *sum *= row),
-                Some(columns) => {
-                    for (sum, column) in sums.iter_mut().zip(columns) {
-                        *sum *= row * column;
-                    }
-                }
+        let ones = |n| vec![1.0; n];
+        Some(Factors {
+            rows: rows.unwrap_or_else(|| ones(self.norm.len())),
+            columns: columns.unwrap_or_else(|| ones(self.value_max.len())),
+        })
+    }
+}
+
+/// What moves sums to other maxima.
+pub(super) struct Factors {
+    pub(super) rows: Vec<f64>,
+    pub(super) columns: Vec<f64>,
+}
+
+impl Factors {
+    /// Multiplies `M` and `m`.
+    #[inline(always)]
+    pub(super) fn apply<S: Scalar>(&self, sums: &mut [S], norm: &mut [S]) {
+        let d_v = self.columns.len();
+        for ((row, norm), sums) in self.rows.iter().zip(norm).zip(sums.chunks_exact_mut(d_v)) {
+            *norm = norm.mul(S::from_f64(*row));
+            for (sum, column) in sums.iter_mut().zip(&self.columns) {
+                *sum = sum.mul(S::from_f64(row * column));
             }
         }
-        true
     }
 }
 
@@ -221,9 +238,15 @@ fn factors<S: Scalar>(old: &mut [f64], new: &[S]) -> Option<Vec<f64>> {
         return None;
     }
     let factor = |(old, new): (&mut f64, &S)| {
-        let factor = if *old <= NOTHING { 0.0 } else { (*old - new.to_f64()).exp() };
-        *old = new.to_f64();
-        factor
+        let (before, now) = (*old, new.to_f64());
+        *old = now;
+        if before <= NOTHING {
+            0.0
+        } else if before.to_bits() == now.to_bits() {
+            1.0
+        } else {
+            (before - now).exp()
+        }
     };
     Some(old.iter_mut().zip(new).map(factor).collect())
 }

@@ -6,8 +6,9 @@
 
 use burn::tensor::{Device, Tensor};
 
+use super::products::dot;
 use super::state::{HeadState, length};
-use super::tiles::{dot, exp_of_difference};
+use super::tiles::exp_of_difference;
 use super::{LogState, Values};
 use crate::cpu::dispatch::{Kernel, launch};
 use crate::cpu::math::{exp, ln};
@@ -201,8 +202,11 @@ unsafe fn columns<V: Vector<Scalar = f64>, const NV: usize>(
 ) {
     let d_v = v.len();
     unsafe {
-        let v: [V; NV] =
-            std::array::from_fn(|i| load::<V>(v.as_ptr().add(j + i * V::LANES), lanes));
+        let from = v.as_ptr().add(j);
+        let mut v = [V::zero(); NV];
+        for (i, v) in v.iter_mut().enumerate() {
+            *v = load::<V>(from.add(i * V::LANES), lanes);
+        }
         let mut acc = [V::zero(); NV];
         for (i, (q, k)) in q.iter().zip(k).enumerate() {
             let (q, k) = (V::splat(*q), V::splat(*k));

@@ -3,20 +3,16 @@ use proptest::prelude::*;
 use proptest::test_runner::{RngAlgorithm, TestRng, TestRunner};
 
 use super::reference::{self, Sizes};
-use super::state::length;
-use super::{
-    Context, LogLinear, LogState, LogStream, Values, attention, attention_with_state, composed,
-    composed_positions, positions,
-};
+use super::{Context, LogLinear, Values, attention, attention_with_state, composed};
 use crate::testing::{assert_close, assert_gradients, from_f64, normal, to_f64};
 
 /// Unequal primes, so that swapped axes fail.
-const BATCH: usize = 2;
-const HEADS: usize = 3;
+pub(super) const BATCH: usize = 2;
+pub(super) const HEADS: usize = 3;
 
-const BOTH: [Values; 2] = [Values::Log, Values::Linear];
+pub(super) const BOTH: [Values; 2] = [Values::Log, Values::Linear];
 
-fn inputs(time_q: usize, time_k: usize, [d_k, d_v]: [usize; 2]) -> [Tensor<4>; 3] {
+pub(super) fn inputs(time_q: usize, time_k: usize, [d_k, d_v]: [usize; 2]) -> [Tensor<4>; 3] {
     [
         normal([BATCH, HEADS, time_q, d_k], 1),
         normal([BATCH, HEADS, time_k, d_k], 2),
@@ -24,13 +20,13 @@ fn inputs(time_q: usize, time_k: usize, [d_k, d_v]: [usize; 2]) -> [Tensor<4>; 3
     ]
 }
 
-fn mask<const N: usize>(rows: [Vec<bool>; N]) -> Tensor<2, Bool> {
+pub(super) fn mask<const N: usize>(rows: [Vec<bool>; N]) -> Tensor<2, Bool> {
     let time = rows[0].len();
     Tensor::from_data(TensorData::new(rows.concat(), [N, time]), &Device::default())
 }
 
 /// By pairs of tokens; `hidden` is `[batch, time_k]`.
-fn by_definition(
+pub(super) fn by_definition(
     [q, k, v]: &[Tensor<4>; 3],
     setting: LogLinear,
     hidden: impl Fn(usize, usize, usize) -> bool,
@@ -52,12 +48,12 @@ fn by_definition(
     from_f64(out, [batch, heads, time_q, d_v])
 }
 
-fn settings(chunk: usize) -> impl Iterator<Item = LogLinear> {
+pub(super) fn settings(chunk: usize) -> impl Iterator<Item = LogLinear> {
     let of = move |values| [true, false].map(|causal| LogLinear { values, causal, chunk });
     BOTH.into_iter().flat_map(of)
 }
 
-fn tracked(x: &[Tensor<4>; 3]) -> [Tensor<4>; 3] {
+pub(super) fn tracked(x: &[Tensor<4>; 3]) -> [Tensor<4>; 3] {
     x.clone().map(|x| x.autodiff().require_grad())
 }
 
@@ -81,7 +77,7 @@ fn equals_the_definition_at_all_sizes() {
 }
 
 /// Masks that hide the first keys of one sequence, some in the middle, and start others.
-fn masks(time: usize) -> (Vec<Vec<bool>>, Vec<Vec<bool>>) {
+pub(super) fn masks(time: usize) -> (Vec<Vec<bool>>, Vec<Vec<bool>>) {
     let blocked = vec![
         (0..time).map(|t| t < 3 || t % 5 == 4).collect(),
         (0..time).map(|t| t % 7 == 2).collect::<Vec<bool>>(),
@@ -108,7 +104,7 @@ fn padding_and_sequences_in_a_row_equal_the_definition() {
             let context = Context {
                 blocked: Some(mask([blocked[0].clone(), blocked[1].clone()])),
                 starts: packed.then(|| mask([starts[0].clone(), starts[1].clone()])),
-                state: None,
+                ..Context::default()
             };
             let [q, k, v] = x.clone();
             let (y, state) =
@@ -134,7 +130,7 @@ fn gradients_match_central_differences() {
         let masked = Context {
             blocked: Some(mask([blocked[0].clone()])),
             starts: setting.causal.then(|| mask([starts[0].clone()])),
-            state: None,
+            ..Context::default()
         };
         for context in [Context::default(), masked] {
             let x = [1, 2, 3].map(|seed| normal([1, 2, 7, 3], seed));
@@ -148,31 +144,8 @@ fn gradients_match_central_differences() {
     }
 }
 
-#[test]
-fn gradients_of_the_first_state_match_central_differences() {
-    for setting in settings(3) {
-        let [q, k, v] = [1, 2, 3].map(|seed| normal([1, 2, 5, 3], seed));
-        let maxima = normal([1, 2, 6], 4);
-        let maxima = if setting.values == Values::Log {
-            maxima
-        } else {
-            Tensor::cat(vec![maxima.narrow(2, 0, 3), normal([1, 2, 3], 4) * 0.0], 2)
-        };
-        let f = |[sums]: [Tensor<3>; 1]| {
-            let graph = sums.device().is_autodiff();
-            let maxima = if graph { maxima.clone().autodiff() } else { maxima.clone() };
-            let packed = Tensor::cat(vec![sums, maxima], 2);
-            let state = Some(LogState::from_packed(packed, [3, 3]));
-            let context = Context { state, ..Context::default() };
-            attention(q.clone(), k.clone(), v.clone(), setting, &context)
-        };
-        let sums = normal([1, 2, 12], 5).powi_scalar(2) + 0.3;
-        assert_gradients([sums], f, 2e-9);
-    }
-}
-
 /// A later key that outweighs all others by `e^900` in one channel, so that no sum is large enough.
-fn outlier(mut x: [Tensor<4>; 3]) -> [Tensor<4>; 3] {
+pub(super) fn outlier(mut x: [Tensor<4>; 3]) -> [Tensor<4>; 3] {
     let [batch, heads, time, d_k] = x[1].dims();
     let mut keys = to_f64(&x[1]);
     for head in 0..batch * heads {
@@ -218,42 +191,6 @@ fn values_that_are_low_where_keys_are_high_stay_accurate_without_causality() {
     assert_gradients(small, f, 5e-7);
 }
 
-/// A sequence in two calls, with gradients through the state.
-fn in_two([q, k, v]: [Tensor<4>; 3], setting: LogLinear, cut: usize) -> (Tensor<4>, LogState) {
-    let [_, _, time, _] = q.dims();
-    let part = |x: &Tensor<4>, first: usize, n: usize| x.clone().narrow(2, first, n);
-    let first = [&q, &k, &v].map(|x| part(x, 0, cut));
-    let second = [&q, &k, &v].map(|x| part(x, cut, time - cut));
-    let [q, k, v] = first;
-    let (a, state) = attention_with_state(q, k, v, setting, Context::default());
-    let context = Context { state: Some(state), ..Context::default() };
-    let [q, k, v] = second;
-    let (b, state) = attention_with_state(q, k, v, setting, context);
-    (Tensor::cat(vec![a, b], 2), state)
-}
-
-#[test]
-fn gradients_pass_through_the_state_of_a_sequence_cut_in_two() {
-    for values in BOTH {
-        for far in [false, true] {
-            let setting = LogLinear { values, chunk: 4, ..LogLinear::default() };
-            let x = inputs(13, 13, [3, 5]);
-            let x = if far { outlier(x) } else { x };
-            let cotangent = normal([BATCH, HEADS, 13, 5], 9).autodiff();
-            let (a, b) = (tracked(&x), tracked(&x));
-            let [q, k, v] = a.clone();
-            let whole = attention(q, k, v, setting, &Context::default());
-            let (cut, _) = in_two(b.clone(), setting, 6);
-            assert_close(&cut.clone().inner(), &whole.clone().inner(), 1e-12);
-            let ga = (whole * cotangent.clone()).sum().backward();
-            let gb = (cut * cotangent).sum().backward();
-            for (a, b) in a.iter().zip(&b) {
-                assert_close(&b.grad(&gb).unwrap(), &a.grad(&ga).unwrap(), 1e-11);
-            }
-        }
-    }
-}
-
 #[test]
 fn the_composed_form_has_the_same_gradients_and_state() {
     let (blocked, starts) = masks(29);
@@ -261,7 +198,7 @@ fn the_composed_form_has_the_same_gradients_and_state() {
         let context = Context {
             blocked: Some(mask([blocked[0].clone(), blocked[1].clone()])),
             starts: setting.causal.then(|| mask([starts[0].clone(), starts[1].clone()])),
-            state: None,
+            ..Context::default()
         };
         let x = inputs(29, 29, [3, 5]);
         let (a, b) = (tracked(&x), tracked(&x));
@@ -391,73 +328,6 @@ fn signed_values_are_mixed_linearly_and_stay_between_those_seen() {
 }
 
 #[test]
-fn steps_equal_the_whole_sequence() {
-    for values in BOTH {
-        let setting = LogLinear { values, ..LogLinear::default() };
-        let [q, k, v] = inputs(37, 37, [5, 11]);
-        let whole = attention(q.clone(), k.clone(), v.clone(), setting, &Context::default());
-        let mut context = Context::default();
-        let mut rows = Vec::new();
-        for t in 0..37 {
-            let [q, k, v] = [&q, &k, &v].map(|x| x.clone().narrow(2, t, 1));
-            let (row, state) = attention_with_state(q, k, v, setting, context);
-            rows.push(row);
-            context = Context { state: Some(state), ..Context::default() };
-        }
-        assert_close(&Tensor::cat(rows, 2), &whole, 1e-12);
-        // The same on plain numbers, for one sequence.
-        let one = |x: &Tensor<4>| x.clone().narrow(0, 0, 1).swap_dims(1, 2);
-        let [q, k, v, y] = [&q, &k, &v, &whole].map(|x| to_f64(&one(x)));
-        let mut stream = LogStream::new(HEADS, [5, 11], values);
-        let mut out = vec![0.0; HEADS * 11];
-        for t in 0..37 {
-            let [a, b] = [5, 11].map(|d| t * HEADS * d..(t + 1) * HEADS * d);
-            stream.step([&q[a.clone()], &k[a], &v[b.clone()]], &mut out);
-            let expected = from_f64(y[b].to_vec(), [HEADS * 11]);
-            assert_close(&from_f64(out.clone(), [HEADS * 11]), &expected, 1e-12);
-            stream = LogStream::resume(&stream.state(), values);
-        }
-    }
-}
-
-#[test]
-fn merged_states_are_those_of_all_their_keys() {
-    for values in BOTH {
-        let setting = LogLinear { values, causal: false, chunk: 8 };
-        let [q, k, v] = inputs(5, 20, [3, 7]);
-        let (expected, _) =
-            attention_with_state(q.clone(), k.clone(), v.clone(), setting, Context::default());
-        let state = |first: usize, n: usize| {
-            let part = |x: &Tensor<4>| x.clone().narrow(2, first, n);
-            let (_, state) =
-                attention_with_state(q.clone(), part(&k), part(&v), setting, Context::default());
-            state
-        };
-        let merged = state(13, 5).merge(state(0, 13));
-        let context = Context { state: Some(merged), ..Context::default() };
-        let rest = [&k, &v].map(|x| x.clone().narrow(2, 18, 2));
-        let [k, v] = rest;
-        assert_close(&attention(q.clone(), k, v, setting, &context), &expected, 1e-12);
-    }
-}
-
-#[test]
-fn a_state_given_twice_stays_as_it_was() {
-    let setting = LogLinear::default();
-    let [q, k, v] = inputs(3, 3, [3, 5]);
-    let (_, state) =
-        attention_with_state(q.clone(), k.clone(), v.clone(), setting, Context::default());
-    let before = state.packed();
-    for n in [1, 3] {
-        let [q, k, v] = [&q, &k, &v].map(|x| x.clone().narrow(2, 0, n));
-        let context = Context { state: Some(state.clone()), ..Context::default() };
-        let _ = attention_with_state(q, k, v, setting, context);
-        assert_close(&state.packed(), &before, 0.0);
-    }
-    assert_eq!(before.dims(), [BATCH, HEADS, length(3, 5)]);
-}
-
-#[test]
 fn nan_in_a_key_reaches_the_result() {
     for setting in settings(4) {
         let [q, k, v] = inputs(5, 5, [3, 2]);
@@ -507,7 +377,7 @@ fn chunks_splits_and_masks_do_not_change_the_result() {
                         }
                         let [q, k, v] = x.clone().map(|x| x.cast(dtype).narrow(2, first, n));
                         let blocked = Some(mask([blocked[first..first + n].to_vec()]));
-                        let context = Context { blocked, starts: None, state };
+                        let context = Context { blocked, state, ..Context::default() };
                         let (row, next) = attention_with_state(q, k, v, setting, context);
                         rows.push(row);
                         state = Some(next);
@@ -518,33 +388,4 @@ fn chunks_splits_and_masks_do_not_change_the_result() {
             Ok(())
         })
         .unwrap();
-}
-
-#[test]
-fn gradients_of_positions_match_central_differences() {
-    let start = normal([2, 3], 2);
-    let x = normal([2, 5, 6], 1);
-    let f = |[x]: [Tensor<3>; 1]| positions(x, Some(start.clone()));
-    assert_gradients([x.clone()], f, 2e-9);
-    let f = |[start]: [Tensor<2>; 1]| positions(x.clone(), Some(start));
-    assert_gradients([start.clone()], f, 2e-9);
-}
-
-#[test]
-fn positions_go_on_from_their_last_row_and_equal_the_composed_form() {
-    let x = normal([2, 11, 6], 1);
-    let whole = positions(x.clone(), None);
-    assert_close(&composed_positions(x.clone(), None), &whole, 1e-13);
-    let first = positions(x.clone().narrow(1, 0, 4), None);
-    let start = first.clone().narrow(1, 3, 1).squeeze_dim(1);
-    let rest = positions(x.narrow(1, 4, 7), Some(start));
-    assert_close(&Tensor::cat(vec![first, rest], 1), &whole, 1e-14);
-}
-
-#[test]
-fn positions_in_single_precision_stay_accurate_over_65536_tokens() {
-    let x = normal([1, 65_536, 6], 1).cast(FloatDType::F32);
-    let single = positions(x.clone(), None);
-    let double = positions(x.cast(FloatDType::F64), None);
-    assert_close(&single, &double, 2e-6);
 }

@@ -3,15 +3,14 @@
 
 use std::ops::Range;
 
-use super::state::{HeadState, NOTHING};
+use super::products::{dot, lower_product, lower_times, transposed_times};
+use super::state::{Factors, HeadState, NOTHING};
 use crate::cpu::math::{Tables, exp};
-use crate::cpu::matmul::{MatMul, transpose};
-use crate::cpu::simd::{Scalar, Vector};
+use crate::cpu::matmul::MatMul;
+use crate::cpu::simd::Vector;
 use crate::cpu::view::Ptr;
 use crate::pointwise::{load, store};
 
-/// Rows of triangular products that are taken together: tiles of 6 or 12 rows fit.
-const BLOCK: usize = 12;
 /// Extra row length of transposed tiles, so that rows do not fall into the same cache sets.
 const PAD: usize = 16;
 
@@ -60,6 +59,8 @@ pub(super) struct Tiles<S> {
     pub(super) value_max: Vec<S>,
     /// `K̂ᵀ V̂` of one chunk.
     pub(super) grown: Vec<S>,
+    /// What brings the state, not yet moved, to the maxima.
+    pending: Option<Factors>,
 }
 
 impl<S: Tables> Tiles<S> {
@@ -82,6 +83,7 @@ impl<S: Tables> Tiles<S> {
             key_max: zeros(d_k),
             value_max: zeros(d_v),
             grown: zeros(d_k * d_v),
+            pending: None,
         }
     }
 
@@ -109,7 +111,8 @@ impl<S: Tables> Tiles<S> {
         }
     }
 
-    /// Raises the maxima to those of some keys, and moves the state to them.
+    /// Raises the maxima to those of some keys, and moves the rounded state to them; the state itself
+    /// follows with [`Tiles::absorb`].
     #[inline(always)]
     pub(super) unsafe fn raise<V: Vector<Scalar = S>>(
         &mut self,
@@ -125,8 +128,9 @@ impl<S: Tables> Tiles<S> {
                 column_max::<V>(v, tokens, seen, &mut self.value_max);
             }
         }
-        if state.rescale(&self.key_max, &self.value_max) {
-            self.round(state);
+        self.pending = state.raise(&self.key_max, &self.value_max);
+        if let Some(factors) = &self.pending {
+            factors.apply(&mut self.sums, &mut self.norm);
         }
     }
 
@@ -200,7 +204,7 @@ impl<S: Tables> Tiles<S> {
     pub(super) unsafe fn scores<V: Vector<Scalar = S>>(&mut self, n: usize) {
         unsafe {
             let (d, to) = (self.d_k, self.transposed.as_mut_ptr());
-            transpose(n, d, self.k.as_ptr(), d, to, self.row);
+            V::transpose([n, d], (self.k.as_ptr(), d), (to, self.row));
             let p = &mut self.p;
             lower_product::<V>(n, d, self.q.as_ptr(), &self.transposed, p, self.row);
         }
@@ -246,7 +250,7 @@ impl<S: Tables> Tiles<S> {
         }
     }
 
-    /// `M ← M + K̂ᵀ V̂`, `m ← m + K̂ᵀ 1`.
+    /// `M ← M + K̂ᵀ V̂`, `m ← m + K̂ᵀ 1`, with `M` and `m` at the present maxima.
     #[inline(always)]
     pub(super) unsafe fn absorb<V: Vector<Scalar = S>>(&mut self, state: &mut HeadState, n: usize) {
         let (d_k, d_v) = (self.d_k, self.d_v);
@@ -260,6 +264,9 @@ impl<S: Tables> Tiles<S> {
                 }
                 store(sum, self.norm.as_mut_ptr().add(j), lanes);
             }
+        }
+        if let Some(factors) = self.pending.take() {
+            factors.apply(state.sums, state.norm);
         }
         for (m, grown) in state.norm.iter_mut().zip(&mut self.norm) {
             *m += grown.to_f64();
@@ -314,143 +321,5 @@ pub(super) unsafe fn exp_of_difference<V: Vector<Scalar: Tables>>(
             store(exp(x), to.as_mut_ptr().add(j), n);
         }
         j += n;
-    }
-}
-
-/// `Σ x y`
-#[inline(always)]
-pub(super) unsafe fn dot<V: Vector>(x: &[V::Scalar], y: &[V::Scalar]) -> V::Scalar {
-    let d = x.len();
-    let mut sum = unsafe { V::zero() };
-    let mut j = 0;
-    while j < d {
-        let n = V::LANES.min(d - j);
-        unsafe {
-            let x = load::<V>(x.as_ptr().add(j), n);
-            sum = x.mul_add(load::<V>(y.as_ptr().add(j), n), sum);
-        }
-        j += n;
-    }
-    unsafe { sum.sum() }
-}
-
-/// `C = tril(A B)` with `A` `[n, d]` and `B` `[d, row]`: blocks of rows as far as their diagonal
-/// reaches, then zeros up to a whole register.
-#[inline(always)]
-pub(super) unsafe fn lower_product<V: Vector>(
-    n: usize,
-    d: usize,
-    a: *const V::Scalar,
-    b: &[V::Scalar],
-    c: &mut [V::Scalar],
-    row: usize,
-) {
-    for first in (0..n).step_by(BLOCK) {
-        let rows = BLOCK.min(n - first);
-        let width = (first + rows).next_multiple_of(2 * V::LANES).min(row);
-        unsafe {
-            V::matmul(MatMul {
-                m: rows,
-                n: width,
-                k: d,
-                a: a.add(first * d),
-                a_row: d,
-                a_col: 1,
-                b: b.as_ptr(),
-                b_row: row,
-                c: c.as_mut_ptr().add(first * row),
-                c_row: row,
-                accumulate: false,
-            });
-        }
-        for r in first..first + rows {
-            c[r * row + r + 1..r * row + width].fill(V::Scalar::ZERO);
-        }
-    }
-}
-
-/// `C += L B` with a lower triangle `L` `[n, row]` and `B` `[n, d]`.
-#[inline(always)]
-pub(super) unsafe fn lower_times<V: Vector>(
-    n: usize,
-    d: usize,
-    lower: &[V::Scalar],
-    row: usize,
-    b: &[V::Scalar],
-    c: &mut [V::Scalar],
-) {
-    for first in (0..n).step_by(BLOCK) {
-        let rows = BLOCK.min(n - first);
-        unsafe {
-            V::matmul(MatMul {
-                m: rows,
-                n: d,
-                k: first + rows,
-                a: lower.as_ptr().add(first * row),
-                a_row: row,
-                a_col: 1,
-                b: b.as_ptr(),
-                b_row: d,
-                c: c.as_mut_ptr().add(first * d),
-                c_row: d,
-                accumulate: true,
-            });
-        }
-    }
-}
-
-/// `C += Lᵀ B` with a lower triangle `L` `[n, row]` and `B` `[n, d]`.
-#[inline(always)]
-pub(super) unsafe fn upper_times<V: Vector>(
-    n: usize,
-    d: usize,
-    lower: &[V::Scalar],
-    row: usize,
-    b: &[V::Scalar],
-    c: &mut [V::Scalar],
-) {
-    for first in (0..n).step_by(BLOCK) {
-        let rows = BLOCK.min(n - first);
-        unsafe {
-            V::matmul(MatMul {
-                m: rows,
-                n: d,
-                k: n - first,
-                a: lower.as_ptr().add(first * row + first),
-                a_row: 1,
-                a_col: row,
-                b: b.as_ptr().add(first * d),
-                b_row: d,
-                c: c.as_mut_ptr().add(first * d),
-                c_row: d,
-                accumulate: true,
-            });
-        }
-    }
-}
-
-/// `C = Aᵀ B` or `C += Aᵀ B` with `A` `[n, rows]` and `B` `[n, columns]`.
-#[inline(always)]
-pub(super) unsafe fn transposed_times<V: Vector>(
-    [n, rows, columns]: [usize; 3],
-    a: &[V::Scalar],
-    b: &[V::Scalar],
-    c: &mut [V::Scalar],
-    accumulate: bool,
-) {
-    unsafe {
-        V::matmul(MatMul {
-            m: rows,
-            n: columns,
-            k: n,
-            a: a.as_ptr(),
-            a_row: 1,
-            a_col: rows,
-            b: b.as_ptr(),
-            b_row: columns,
-            c: c.as_mut_ptr(),
-            c_row: columns,
-            accumulate,
-        });
     }
 }

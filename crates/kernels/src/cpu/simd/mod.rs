@@ -14,7 +14,7 @@ pub(crate) mod x86;
 
 use std::fmt::Debug;
 
-use super::matmul::MatMul;
+use super::matmul::{MatMul, transpose};
 pub(crate) use portable::Portable;
 
 /// A floating-point type the fused kernels are compiled for: `f32` or `f64`.
@@ -80,6 +80,16 @@ pub(crate) trait Vector: Copy + Send + Sync + 'static {
 
     /// `C = A B` or `C += A B`, compiled once per vector type: see [`super::matmul`].
     unsafe fn matmul(problem: MatMul<Self::Scalar>);
+
+    /// Writes the transpose of `rows × cols` numbers, as [`super::matmul::transpose`].
+    #[inline(always)]
+    unsafe fn transpose(
+        [rows, cols]: [usize; 2],
+        (from, from_row): (*const Self::Scalar, usize),
+        (to, to_row): (*mut Self::Scalar, usize),
+    ) {
+        unsafe { transpose(rows, cols, from, from_row, to, to_row) }
+    }
 
     /// First `n < LANES` scalars from memory, the rest zero.
     #[inline(always)]

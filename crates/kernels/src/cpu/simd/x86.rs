@@ -34,6 +34,55 @@ unsafe fn first_4(n: usize) -> __m256i {
     unsafe { _mm256_cmpgt_epi64(_mm256_set1_epi64x(n as i64), lane) }
 }
 
+/// [`matmul::transpose`] in blocks of 8 × 8 in registers.
+#[target_feature(enable = "avx2")]
+unsafe fn transpose_by_8(
+    [rows, cols]: [usize; 2],
+    (from, from_row): (*const f32, usize),
+    (to, to_row): (*mut f32, usize),
+) {
+    let (whole_rows, whole_cols) = (rows & !7, cols & !7);
+    unsafe {
+        for c in (0..whole_cols).step_by(8) {
+            for r in (0..whole_rows).step_by(8) {
+                transpose_8(from.add(r * from_row + c), from_row, to.add(c * to_row + r), to_row);
+            }
+        }
+        let (right, below) = (from.add(whole_cols), to.add(whole_cols * to_row));
+        matmul::transpose(rows, cols - whole_cols, right, from_row, below, to_row);
+        let (below, right) = (from.add(whole_rows * from_row), to.add(whole_rows));
+        matmul::transpose(rows - whole_rows, whole_cols, below, from_row, right, to_row);
+    }
+}
+
+/// One block: pairs, quarters, and halves of rows change places.
+#[inline(always)]
+unsafe fn transpose_8(from: *const f32, from_row: usize, to: *mut f32, to_row: usize) {
+    unsafe {
+        let mut x = [_mm256_setzero_ps(); 8];
+        for (r, x) in x.iter_mut().enumerate() {
+            *x = _mm256_loadu_ps(from.add(r * from_row));
+        }
+        let mut pairs = x;
+        for r in [0, 2, 4, 6] {
+            pairs[r] = _mm256_unpacklo_ps(x[r], x[r + 1]);
+            pairs[r + 1] = _mm256_unpackhi_ps(x[r], x[r + 1]);
+        }
+        for r in [0, 4] {
+            for half in 0..2 {
+                let (a, b) = (pairs[r + half], pairs[r + 2 + half]);
+                x[r + 2 * half] = _mm256_shuffle_ps::<0x44>(a, b);
+                x[r + 2 * half + 1] = _mm256_shuffle_ps::<0xee>(a, b);
+            }
+        }
+        for c in 0..4 {
+            let (a, b) = (x[c], x[c + 4]);
+            _mm256_storeu_ps(to.add(c * to_row), _mm256_permute2f128_ps::<0x20>(a, b));
+            _mm256_storeu_ps(to.add((c + 4) * to_row), _mm256_permute2f128_ps::<0x31>(a, b));
+        }
+    }
+}
+
 macro_rules! vector {
     (
         $name:ident, $reg:ident, $t:ident, $lanes:literal, $registers:literal, $features:literal,
@@ -41,6 +90,7 @@ macro_rules! vector {
         $fma:ident, $max:ident, $min:ident, $sqrt:ident,
         |$e:ident| $exponent:expr, |$x:ident| $split:expr, |$c:ident, $yes:ident, $no:ident| $select:expr,
         |$from:ident, $to:ident, $v:ident, $n:ident| $load_n:expr, $store_n:expr
+        $(, $transpose:ident)?
     ) => {
         #[derive(Clone, Copy)]
         pub(crate) struct $name($reg);
@@ -54,6 +104,16 @@ macro_rules! vector {
             unsafe fn matmul(problem: MatMul<$t>) {
                 unsafe { matmul::run::<Self>(problem) }
             }
+            $(
+                #[inline(always)]
+                unsafe fn transpose(
+                    size: [usize; 2],
+                    from: (*const $t, usize),
+                    to: (*mut $t, usize),
+                ) {
+                    unsafe { $transpose(size, from, to) }
+                }
+            )?
             #[inline(always)]
             unsafe fn load_partial(from: *const $t, n: usize) -> Self {
                 let ($from, $n) = (from, n);
@@ -157,7 +217,8 @@ vector!(
     },
     |c, yes, no| _mm256_blendv_ps(no, yes, _mm256_cmp_ps::<_CMP_GT_OQ>(c, _mm256_setzero_ps())),
     |from, to, v, n| _mm256_maskload_ps(from, first_8(n)),
-    _mm256_maskstore_ps(to, first_8(n), v)
+    _mm256_maskstore_ps(to, first_8(n), v),
+    transpose_by_8
 );
 vector!(
     F64x4,
@@ -223,7 +284,8 @@ vector!(
         yes
     ),
     |from, to, v, n| _mm512_maskz_loadu_ps((1 << n) - 1, from),
-    _mm512_mask_storeu_ps(to, (1 << n) - 1, v)
+    _mm512_mask_storeu_ps(to, (1 << n) - 1, v),
+    transpose_by_8
 );
 vector!(
     F64x8,
