@@ -42,6 +42,11 @@ pub(crate) fn stop_flag() -> Result<StopFlag> {
     Ok(flag)
 }
 
+/// From now on, the same signals call `end` once, and the process ends with the exit code it gives.
+pub(crate) fn when_stopped(mut end: impl FnMut() -> i32 + Send + 'static) -> Result<()> {
+    ctrlc::set_handler(move || std::process::exit(end())).context("cannot listen for Ctrl-C")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -324,7 +324,7 @@ fn a_model_file_cut_short() {
     fs::write(&model, &bytes[..bytes.len() / 2]).unwrap();
     let message = format!(
         "done/model.safetensors: not a complete safetensors file of {} bytes (invalid header \
-         length); copy it again, or train anew",
+         length); copy it again, or make it anew",
         bytes.len() / 2
     );
     refuses(&sandbox, "predict done --input good.csv --horizon 5 --output out.csv", &message);

@@ -9,6 +9,7 @@ use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::tensor::{DType, Device, FloatDType, Gradients, Int, Tensor, TensorData};
 use regard_kernels::adam::{AdamRule, AdamState, AdamStep, adam};
 use regard_kernels::testing::{assert_close, from_f64, golden, to_f64};
+use regard_nn::mechanism::Recurrent;
 use regard_nn::model::classifier::cross_entropy;
 use regard_nn::model::language_model::{
     LanguageBlockConfig, LanguageModel, LanguageModelConfig, LanguageModelKind, LanguagePosition,

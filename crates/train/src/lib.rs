@@ -3,7 +3,7 @@
 //! The way of a run: [`RunConfig`] → data, split and normalised → [`train`] → model file, scores
 //! beside the [`classical`] baselines, and a [`report`]. [`resume`] goes on where a run stopped,
 //! [`evaluate`] scores it again, [`predict`] continues a user's file, [`compare`] puts several
-//! models into one table, [`inspect`] looks at the trained attention.
+//! models into one table, [`inspect`] looks at the trained attention, [`stream`] reads live input.
 
 mod checkpoint;
 pub mod classical;
@@ -39,6 +39,7 @@ mod run_report;
 pub mod runs;
 mod schedule;
 mod shear_flow;
+pub mod stream;
 pub mod sweep;
 
 pub use closed_form::ClosedFormConfig;
@@ -53,6 +54,7 @@ pub use forecast_config::{
 pub use observer::{Observer, Silent};
 pub use precision::Precision;
 pub use predict::{PredictRequest, Prediction, predict};
+pub use regard_nn::mechanism::Certificate;
 pub use run::{Outcome, TrainOptions, evaluate, make_data, resume, train};
 pub use run_config::RunConfig;
 pub use run_folder::ROOT as RUNS_ROOT;

@@ -272,7 +272,7 @@ pub(crate) fn from_bytes(file: &Path, bytes: &[u8]) -> Result<(Parameters, Strin
     let error = |problem: String| TrainError::ModelFile { file: file.to_owned(), problem };
     let broken = |e: safetensors::SafeTensorError| {
         error(format!(
-            "not a complete safetensors file of {} bytes ({e}); copy it again, or train anew",
+            "not a complete safetensors file of {} bytes ({e}); copy it again, or make it anew",
             bytes.len()
         ))
     };

@@ -22,7 +22,7 @@ use serde::{Deserialize, Serialize};
 
 use super::dropout;
 use crate::error::{InvalidConfig, positive};
-use crate::mechanism::{Attention, Mechanism, MechanismConfig};
+use crate::mechanism::{Attention, Mechanism, MechanismConfig, MechanismState, Recurrent};
 use crate::parameter::{Affine, AffineConfig, BiasInit, LayerNorm, WeightInit};
 
 /// Configuration of [`Encoder`].
@@ -139,7 +139,11 @@ impl Encoder {
     /// If the shapes disagree with each other or with the parameters.
     #[must_use]
     pub fn forward(&self, x: Tensor<3>, blocked: Option<&Tensor<2, Bool>>) -> Tensor<3> {
-        let x = self.blocks.iter().fold(x, |x, block| block.forward(x, blocked.cloned()));
+        self.normed(self.blocks.iter().fold(x, |x, block| block.forward(x, blocked.cloned())))
+    }
+
+    /// What leaves the last block, behind the norm that may stand there.
+    fn normed(&self, x: Tensor<3>) -> Tensor<3> {
         match &self.norm {
             None => x,
             Some(norm) => norm.forward(x),
@@ -190,6 +194,40 @@ impl Encoder {
     }
 }
 
+/// As in evaluation, with attention that can be read row by row.
+impl Recurrent for Encoder {
+    type Input = Tensor<3>;
+    type State = Vec<MechanismState>;
+
+    fn step(
+        &self,
+        x: Tensor<3>,
+        past: Option<Vec<MechanismState>>,
+    ) -> (Tensor<3>, Vec<MechanismState>) {
+        let (row, states) = self.blocks.step(x, past);
+        (self.normed(row), states)
+    }
+
+    fn parallel(&self, x: Tensor<3>) -> Tensor<3> {
+        self.normed(self.blocks.parallel(x))
+    }
+}
+
+impl Recurrent for EncoderBlock {
+    type Input = Tensor<3>;
+    type State = MechanismState;
+
+    fn step(&self, x: Tensor<3>, past: Option<MechanismState>) -> (Tensor<3>, MechanismState) {
+        let (attended, state) = self.mechanism.step(self.attention_input(x.clone()), past);
+        (self.around(x, attended), state)
+    }
+
+    fn parallel(&self, x: Tensor<3>) -> Tensor<3> {
+        let attended = self.mechanism.parallel(self.attention_input(x.clone()));
+        self.around(x, attended)
+    }
+}
+
 impl EncoderBlock {
     /// Passes a sequence through one block; shapes as in [`Encoder::forward`].
     ///
@@ -198,7 +236,11 @@ impl EncoderBlock {
     #[must_use]
     pub fn forward(&self, x: Tensor<3>, blocked: Option<Tensor<2, Bool>>) -> Tensor<3> {
         let attended = self.mechanism.forward(self.attention_input(x.clone()), blocked);
-        let attended = dropout(attended, self.dropout);
+        self.around(x, dropout(attended, self.dropout))
+    }
+
+    /// The block from what goes in and what its attention makes of it.
+    fn around(&self, x: Tensor<3>, attended: Tensor<3>) -> Tensor<3> {
         match self.place {
             NormPlace::Post => {
                 let y = self.norm_attention.residual(x, attended);

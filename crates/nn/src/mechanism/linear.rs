@@ -17,7 +17,7 @@ use regard_kernels::pointwise::Activation;
 use serde::{Deserialize, Serialize};
 
 use super::softmax::projection;
-use super::{Attention, HeadMaps, Recurrent, join_heads, split_heads};
+use super::{Attention, HeadMaps, Recurrent, State, StateVisitor, join_heads, split_heads};
 use crate::error::{InvalidConfig, divides};
 use crate::parameter::Affine;
 
@@ -114,6 +114,11 @@ impl LinearAttention {
         self.value.forward(x, Activation::Identity)
     }
 
+    /// Whether a row sees only itself and earlier rows.
+    pub(super) fn is_causal(&self) -> bool {
+        self.causal
+    }
+
     pub(super) fn head_maps(&self) -> HeadMaps {
         let columns = |map| HeadMaps::columns(map, self.n_heads);
         HeadMaps {
@@ -136,17 +141,12 @@ impl Attention for LinearAttention {
     }
 }
 
-/// # Panics
-/// `step` panics unless the attention is causal: otherwise earlier rows would have to change.
-impl Recurrent for LinearAttention {
-    type State = LinearState;
-
-    fn step(&self, x: Tensor<3>, past: Option<LinearState>) -> (Tensor<3>, LinearState) {
-        assert!(self.causal, "only causal attention can be stepped");
-        let [batch, _, d_model] = x.dims();
-        assert_shape!(x, [batch, 1, d_model]);
-        let [q, k, v] =
-            [&self.query, &self.key, &self.value].map(|layer| self.heads(layer, x.clone()));
+impl LinearState {
+    /// What the newest query reads from its key and those before it, `[batch, heads, 1, d_head]`.
+    ///
+    /// # Shapes
+    /// - `q`, `k`, `v`: `[batch, heads, 1, d_head]`
+    pub(crate) fn attend([q, k, v]: [Tensor<4>; 3], past: Option<Self>) -> (Tensor<4>, Self) {
         let (q, k) = (feature_map(q), feature_map(k));
         let (mut kv, mut norm) = (k.clone().swap_dims(2, 3).matmul(v), k);
         if let Some(past) = past {
@@ -154,7 +154,33 @@ impl Recurrent for LinearAttention {
             norm = norm + past.norm;
         }
         let sum = (q.clone() * norm.clone()).sum_dim(3); // [batch, heads, 1, 1]
-        let o = join_heads(q.matmul(kv.clone()) / sum);
-        (self.output.forward(o, Activation::Identity), LinearState { kv, norm })
+        (q.matmul(kv.clone()) / sum, Self { kv, norm })
+    }
+}
+
+impl State for LinearState {
+    fn visit(&mut self, visitor: &mut impl StateVisitor) {
+        visitor.tensor("kv", &mut self.kv, None);
+        visitor.tensor("norm", &mut self.norm, None);
+    }
+}
+
+/// # Panics
+/// `step` panics unless the attention is causal: otherwise earlier rows would have to change.
+impl Recurrent for LinearAttention {
+    type Input = Tensor<3>;
+    type State = LinearState;
+
+    fn step(&self, x: Tensor<3>, past: Option<LinearState>) -> (Tensor<3>, LinearState) {
+        assert!(self.causal, "only causal attention can be stepped");
+        let [batch, _, d_model] = x.dims();
+        assert_shape!(x, [batch, 1, d_model]);
+        let qkv = [&self.query, &self.key, &self.value].map(|layer| self.heads(layer, x.clone()));
+        let (o, state) = LinearState::attend(qkv, past);
+        (self.output.forward(join_heads(o), Activation::Identity), state)
+    }
+
+    fn parallel(&self, x: Tensor<3>) -> Tensor<3> {
+        self.forward(x, None)
     }
 }

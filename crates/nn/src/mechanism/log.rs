@@ -133,6 +133,11 @@ impl LogAttention {
         attention(q, k, v, setting, &Context::default())
     }
 
+    /// Whether a row sees only itself and earlier rows.
+    pub(super) fn is_causal(&self) -> bool {
+        self.causal
+    }
+
     pub(super) fn head_maps(&self) -> HeadMaps {
         let columns = |map| HeadMaps::columns(map, self.n_heads);
         HeadMaps {
@@ -176,6 +181,7 @@ impl Attention for LogAttention {
 /// # Panics
 /// `step` panics unless the attention is causal: otherwise earlier rows would have to change.
 impl Recurrent for LogAttention {
+    type Input = Tensor<3>;
     type State = LogState;
 
     fn step(&self, x: Tensor<3>, past: Option<LogState>) -> (Tensor<3>, LogState) {
@@ -186,5 +192,9 @@ impl Recurrent for LogAttention {
         let context = Context { state: past, ..Context::default() };
         let (o, state) = attention_with_state(q, k, v, self.setting(), context);
         (self.output.forward(join_heads(o), Activation::Identity), state)
+    }
+
+    fn parallel(&self, x: Tensor<3>) -> Tensor<3> {
+        self.forward(x, None)
     }
 }

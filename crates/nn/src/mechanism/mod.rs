@@ -10,14 +10,17 @@ mod linear;
 mod log;
 mod per_head;
 mod primal_dual;
+mod recurrent;
 mod softmax;
 
 use burn::module::Module;
 use burn::tensor::{Bool, Device, Tensor};
+use regard_kernels::log_linear::LogState;
 use regard_kernels::plan::{PlanBuilder, Slot};
 use serde::{Deserialize, Serialize};
 
-pub use easy::{AlphaInit, EasyAttention, EasyConfig, EasyForm};
+pub(crate) use easy::lag_step;
+pub use easy::{AlphaInit, EasyAttention, EasyConfig, EasyForm, LagState};
 pub use larnn::{
     Evaluation, GateMode, KeyValueForm, Larnn, LarnnConfig, LarnnInit, LarnnState, LarnnStream,
     NormKind, RunningRule, Stack,
@@ -28,6 +31,10 @@ pub use per_head::HeadMaps;
 pub use primal_dual::{
     AttentionKernel, BatchNormConfig, Grid, PoolingKind, PrimalDualAttention, PrimalDualConfig,
     Remainder, ScaledHeadsConfig, default_rates,
+};
+pub(crate) use recurrent::recurrent_enum;
+pub use recurrent::{
+    Certificate, ROUNDINGS, Recurrent, Rows, State, StateVisitor, certify, streaming,
 };
 pub use softmax::{SoftmaxAttention, SoftmaxConfig, SoftmaxState};
 
@@ -45,22 +52,6 @@ pub trait Attention {
     /// # Panics
     /// If the shapes disagree with each other or with the parameters.
     fn forward(&self, x: Tensor<3>, blocked: Option<Tensor<2, Bool>>) -> Tensor<3>;
-}
-
-/// Reads a sequence one row at a time, carrying what the past leaves behind.
-pub trait Recurrent {
-    /// What a step needs from the rows before it.
-    type State;
-
-    /// Takes one new row, given the state after the previous ones (`None` at the start).
-    ///
-    /// # Shapes
-    /// - `x`: `[batch, 1, width of a row]`
-    /// - the row returned: `[batch, 1, width of a result]`
-    ///
-    /// # Panics
-    /// If the shapes disagree.
-    fn step(&self, x: Tensor<3>, past: Option<Self::State>) -> (Tensor<3>, Self::State);
 }
 
 /// Every mechanism and its configuration, chosen by the key `kind`.
@@ -147,7 +138,37 @@ impl MechanismConfig {
     }
 }
 
+recurrent_enum! {
+    /// What a mechanism carries from one row to the next.
+    pub MechanismState of Mechanism {
+        /// Keys and values of all rows.
+        Softmax(SoftmaxState),
+        /// The values of the last rows.
+        Easy(LagState),
+        /// Hidden states and windows of cells.
+        Larnn(LarnnState),
+        /// Sums of constant size.
+        Linear(LinearState),
+        /// Sums of constant size relative to the largest keys.
+        Log(LogState),
+    }
+}
+
 impl Mechanism {
+    /// Whether it can be read row by row: no row sees a later one, and what a row makes of the rows
+    /// before it does not depend on how many there will be.
+    #[must_use]
+    pub fn is_recurrent(&self) -> bool {
+        match self {
+            Self::Softmax(attention) => attention.is_causal(),
+            Self::Easy(attention) => attention.is_recurrent(),
+            Self::Larnn(_) => true,
+            Self::Linear(attention) => attention.is_causal(),
+            Self::Log(attention) => attention.is_causal(),
+            Self::PrimalDual(_) => false,
+        }
+    }
+
     /// The same attention for sequences of another length; only easy attention is bound to one, and
     /// scaled heads over the cells of an image.
     ///
@@ -223,13 +244,13 @@ impl Mechanism {
 }
 
 /// `[batch, time, d_model]` to `[batch, heads, time, d_head]`, as a view.
-fn split_heads(x: Tensor<3>, n_heads: usize) -> Tensor<4> {
+pub(crate) fn split_heads(x: Tensor<3>, n_heads: usize) -> Tensor<4> {
     let [batch, time, d_model] = x.dims();
     x.reshape([batch, time, n_heads, d_model / n_heads]).swap_dims(1, 2)
 }
 
 /// The inverse of [`split_heads`].
-fn join_heads(x: Tensor<4>) -> Tensor<3> {
+pub(crate) fn join_heads(x: Tensor<4>) -> Tensor<3> {
     let [batch, heads, time, d_head] = x.dims();
     x.swap_dims(1, 2).reshape([batch, time, heads * d_head])
 }
@@ -245,27 +266,6 @@ impl Attention for Mechanism {
             Self::PrimalDual(attention) => attention.forward(x, blocked),
         }
     }
-}
-
-/// Streams a whole sequence through [`Recurrent::step`] and joins the rows it returns.
-///
-/// # Shapes
-/// - `x`: `[batch, time, width of a row]` with at least one row
-/// - returns: `[batch, time, width of a result]`
-///
-/// # Panics
-/// If `x` has no rows.
-#[must_use]
-pub fn streaming<R: Recurrent>(module: &R, x: Tensor<3>) -> Tensor<3> {
-    let [_, time, _] = x.dims();
-    let mut state = None;
-    let mut rows = Vec::with_capacity(time);
-    for t in 0..time {
-        let (row, next) = module.step(x.clone().narrow(1, t, 1), state);
-        rows.push(row);
-        state = Some(next);
-    }
-    Tensor::cat(rows, 1)
 }
 
 #[cfg(test)]

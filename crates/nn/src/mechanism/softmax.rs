@@ -20,7 +20,7 @@ use regard_kernels::pointwise::Activation;
 use regard_kernels::softmax::attention;
 use serde::{Deserialize, Serialize};
 
-use super::{Attention, HeadMaps, Recurrent, join_heads, split_heads};
+use super::{Attention, HeadMaps, Recurrent, State, StateVisitor, join_heads, split_heads};
 use crate::error::{InvalidConfig, divides};
 use crate::parameter::{Affine, AffineConfig, BiasInit, WeightInit};
 
@@ -161,6 +161,11 @@ impl SoftmaxAttention {
         attention(q, k, v, log_weight, scale(d_head), self.causal)
     }
 
+    /// Whether a row sees only itself and earlier rows.
+    pub(super) fn is_causal(&self) -> bool {
+        self.causal
+    }
+
     pub(super) fn head_maps(&self) -> HeadMaps {
         let columns = |map| HeadMaps::columns(map, self.n_heads);
         HeadMaps {
@@ -183,24 +188,45 @@ impl Attention for SoftmaxAttention {
     }
 }
 
+impl SoftmaxState {
+    /// What the newest query reads from its key and those before it, `[batch, heads, 1, d_head]`.
+    ///
+    /// # Shapes
+    /// - `q`, `k`, `v`: `[batch, heads, 1, d_head]`
+    pub(crate) fn attend([q, k, v]: [Tensor<4>; 3], past: Option<Self>) -> (Tensor<4>, Self) {
+        let (k, v) = match past {
+            None => (k, v),
+            Some(past) => (Tensor::cat(vec![past.k, k], 2), Tensor::cat(vec![past.v, v], 2)),
+        };
+        let [_, _, _, d_head] = q.dims();
+        let o = attention(q, k.clone(), v.clone(), None, scale(d_head), true);
+        (o, Self { k, v })
+    }
+}
+
+impl State for SoftmaxState {
+    fn visit(&mut self, visitor: &mut impl StateVisitor) {
+        visitor.tensor("k", &mut self.k, Some(2));
+        visitor.tensor("v", &mut self.v, Some(2));
+    }
+}
+
 /// # Panics
 /// `step` panics unless the attention is causal: otherwise earlier rows would have to change.
 impl Recurrent for SoftmaxAttention {
+    type Input = Tensor<3>;
     type State = SoftmaxState;
 
     fn step(&self, x: Tensor<3>, past: Option<SoftmaxState>) -> (Tensor<3>, SoftmaxState) {
         assert!(self.causal, "only causal attention can be stepped");
         let [batch, _, d_model] = x.dims();
         assert_shape!(x, [batch, 1, d_model]);
-        let q = self.heads(&self.query, x.clone());
-        let (mut k, mut v) = (self.heads(&self.key, x.clone()), self.heads(&self.value, x));
-        if let Some(past) = past {
-            k = Tensor::cat(vec![past.k, k], 2);
-            v = Tensor::cat(vec![past.v, v], 2);
-        }
-        let [_, _, _, d_head] = q.dims();
-        let o = attention(q, k.clone(), v.clone(), None, scale(d_head), true);
-        let row = self.output.forward(join_heads(o), Activation::Identity);
-        (row, SoftmaxState { k, v })
+        let qkv = [&self.query, &self.key, &self.value].map(|layer| self.heads(layer, x.clone()));
+        let (o, state) = SoftmaxState::attend(qkv, past);
+        (self.output.forward(join_heads(o), Activation::Identity), state)
+    }
+
+    fn parallel(&self, x: Tensor<3>) -> Tensor<3> {
+        self.forward(x, None)
     }
 }

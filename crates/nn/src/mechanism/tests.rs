@@ -3,7 +3,7 @@
 use super::*;
 use burn::tensor::Int;
 use proptest::prelude::*;
-use regard_kernels::testing::{assert_close, double, normal};
+use regard_kernels::testing::{assert_close, double, normal, to_f64};
 
 /// Sizes and a seed; `d_model` is a multiple of the heads by construction.
 #[derive(Debug, Clone, Copy)]
@@ -35,10 +35,21 @@ impl Case {
         double(config.init(self.d_model, &Device::default()).unwrap())
     }
 
+    fn lags(self) -> EasyAttention {
+        let alpha = TimeMatrix::Toeplitz { causal: true };
+        let config = EasyConfig { alpha, ..EasyConfig::new(self.n_heads) };
+        double(config.init(self.d_model, self.time, &Device::default()).unwrap())
+    }
+
     fn easy(self, form: EasyForm) -> EasyAttention {
         let config = EasyConfig { form, init: AlphaInit::PerHead, ..EasyConfig::new(self.n_heads) };
         double(config.init(self.d_model, self.time, &Device::default()).unwrap())
     }
+}
+
+fn assert_certified<R: Recurrent<Input = Tensor<3>>>(module: &R, x: Tensor<3>) {
+    let certificate = certify(module, x);
+    assert!(certificate.holds(), "{certificate:?}");
 }
 
 fn cases() -> impl Strategy<Value = Case> {
@@ -114,14 +125,19 @@ proptest! {
 
     #[test]
     fn steps_equal_the_whole_sequence(case in cases()) {
-        let (softmax, x) = (case.softmax(true), case.input(1));
-        assert_close(&streaming(&softmax, x.clone()), &softmax.forward(x.clone(), None), 1e-12);
-        let linear = case.linear(true);
-        assert_close(&streaming(&linear, x.clone()), &linear.forward(x.clone(), None), 1e-12);
+        let x = case.input(1);
+        assert_certified(&case.softmax(true), x.clone());
+        assert_certified(&case.linear(true), x.clone());
         for values in [LogValues::Linear, LogValues::Log] {
-            let log = case.log(true, values);
-            assert_close(&streaming(&log, x.clone()), &log.forward(x.clone(), None), 1e-12);
+            assert_certified(&case.log(true, values), x.clone());
         }
+        // A kernel of lags goes on behind its window.
+        let longer = Tensor::cat(vec![x.clone(), case.input(2)], 1);
+        for x in [x.clone(), longer] {
+            assert_certified(&case.lags(), x);
+        }
+        let whole = case.lags().forward(x.clone(), None);
+        assert_close(&case.lags().parallel(x), &whole, 0.0);
     }
 
     #[test]
@@ -236,23 +252,73 @@ impl Attention for RunningMean {
     }
 }
 
-impl Recurrent for RunningMean {
-    type State = (Tensor<3>, f64);
+#[derive(Clone, Debug)]
+struct RunningSum {
+    sum: Tensor<3>,
+    count: usize,
+}
 
-    fn step(&self, x: Tensor<3>, past: Option<Self::State>) -> (Tensor<3>, Self::State) {
-        let (sum, count) = match past {
-            Some((sum, count)) => (sum + x, count + 1.0),
-            None => (x, 1.0),
+impl State for RunningSum {
+    fn visit(&mut self, visitor: &mut impl StateVisitor) {
+        visitor.tensor("sum", &mut self.sum, None);
+        visitor.count("count", &mut self.count);
+    }
+}
+
+impl Recurrent for RunningMean {
+    type Input = Tensor<3>;
+    type State = RunningSum;
+
+    fn step(&self, x: Tensor<3>, past: Option<RunningSum>) -> (Tensor<3>, RunningSum) {
+        let state = match past {
+            Some(RunningSum { sum, count }) => RunningSum { sum: sum + x, count: count + 1 },
+            None => RunningSum { sum: x, count: 1 },
         };
-        (sum.clone() / count, (sum, count))
+        (state.sum.clone() / state.count as f64, state)
+    }
+
+    fn parallel(&self, x: Tensor<3>) -> Tensor<3> {
+        self.forward(x, None)
     }
 }
 
 #[test]
 fn the_traits_fit_a_mechanism_from_elsewhere() {
     let x = normal([2, 5, 3], 1);
-    assert_close(&streaming(&RunningMean, x.clone()), &RunningMean.forward(x.clone(), None), 1e-13);
+    assert_certified(&RunningMean, x.clone());
     assert_rows_before_are_blind_to_rows_from(&RunningMean, x, 3);
+}
+
+/// The mean of the rows so far, whose steps forget the oldest of three.
+struct Forgetful;
+
+impl Recurrent for Forgetful {
+    type Input = Tensor<3>;
+    type State = RunningSum;
+
+    fn step(&self, x: Tensor<3>, past: Option<RunningSum>) -> (Tensor<3>, RunningSum) {
+        RunningMean.step(x, past.filter(|past| past.count < 3))
+    }
+
+    fn parallel(&self, x: Tensor<3>) -> Tensor<3> {
+        RunningMean.parallel(x)
+    }
+}
+
+#[test]
+fn a_certificate_tells_steps_that_give_something_else() {
+    let x = normal([2, 3, 3], 1);
+    let certificate = certify(&Forgetful, x.clone());
+    assert!(certificate.holds() && certificate.n_rows == 3, "{certificate:?}");
+    let x = Tensor::cat(vec![x.clone(), x], 1);
+    let certificate = certify(&Forgetful, x.clone());
+    let whole = RunningMean.forward(x.clone(), None);
+    let apart = (streaming(&Forgetful, x.clone()) - whole.clone()).abs();
+    assert!(!certificate.holds(), "{certificate:?}");
+    let largest = [apart, whole.abs()].map(|x| to_f64(&x.max())[0].to_bits());
+    assert_eq!([certificate.difference, certificate.scale].map(f64::to_bits), largest);
+    let nothing = certify(&RunningMean, x * f64::NAN);
+    assert!(!nothing.holds() && nothing.difference == f64::INFINITY, "{nothing:?}");
 }
 
 #[test]

@@ -10,7 +10,6 @@ mod data;
 mod objective;
 mod predict;
 mod run;
-mod stream;
 
 pub use config::{
     ClassWeights, ClassicalMethod, ClassifyBaselines, ClassifyConfig, ClassifyFit, ClassifyKind,
@@ -19,4 +18,3 @@ pub use config::{
 pub(crate) use data::{Batch, Classification, Part};
 pub use predict::{Classified, classify};
 pub(crate) use run::{evaluate, other_set};
-pub use stream::ClassStream;

@@ -63,7 +63,7 @@ pub(super) fn part_info(part: &TokenPart) -> TextPart {
 }
 
 /// Tokens as a tensor, row after row.
-pub(super) fn token_tensor<const D: usize>(
+pub(crate) fn token_tensor<const D: usize>(
     tokens: impl Iterator<Item = u32>,
     shape: [usize; D],
     device: &Device,

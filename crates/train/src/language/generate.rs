@@ -13,6 +13,7 @@ use burn::tensor::Device;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use regard_data::text::{Text, Tokenizer};
+use regard_nn::mechanism::Recurrent;
 use regard_nn::model::language_model::{LanguageModel, LanguageState};
 
 use super::data::token_tensor;

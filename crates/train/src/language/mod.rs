@@ -14,5 +14,6 @@ mod run;
 pub use config::{
     LanguageConfig, LanguageFit, LanguageKind, LanguageTask, SampleConfig, TextSource,
 };
+pub(crate) use data::token_tensor;
 pub use generate::{Generator, Sampling};
 pub(crate) use run::evaluate;

@@ -29,6 +29,7 @@
 //! `h p²` (right) or `h p³` (left) per batch.
 
 mod gate;
+mod lags;
 #[cfg(test)]
 mod tests;
 
@@ -41,6 +42,8 @@ use regard_kernels::pointwise::Activation;
 use serde::{Deserialize, Serialize};
 
 use self::gate::Gate;
+pub use self::lags::LagState;
+pub(crate) use self::lags::lag_step;
 use super::Attention;
 use crate::error::{InvalidConfig, divides, positive};
 use crate::parameter::{TimeMatrix, Weights, mix_time, uniform, xavier_bound};
@@ -210,6 +213,11 @@ impl EasyAttention {
     #[must_use]
     pub fn form(&self) -> EasyForm {
         self.form
+    }
+
+    /// Whether it can be read row by row: `α` is one kernel of past lags, and values mix features.
+    pub(super) fn is_recurrent(&self) -> bool {
+        self.form == EasyForm::Right && self.kind == TimeMatrix::Toeplitz { causal: true }
     }
 
     /// The same attention for windows of another length.

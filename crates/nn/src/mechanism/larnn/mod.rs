@@ -38,7 +38,7 @@ use regard_kernels::recurrent::larnn::{LarnnState as CellState, LarnnStream as C
 use serde::{Deserialize, Serialize};
 
 use self::cell::LarnnCell;
-use super::{Attention, Recurrent};
+use super::{Attention, Recurrent, State, StateVisitor};
 use crate::error::{InvalidConfig, divides, positive};
 
 /// How layers are stacked.
@@ -377,13 +377,29 @@ impl Attention for Larnn {
     }
 }
 
+impl State for LarnnState {
+    fn visit(&mut self, visitor: &mut impl StateVisitor) {
+        for (i, layer) in self.layers.iter_mut().enumerate() {
+            visitor.enter(&i.to_string());
+            visitor.tensor("hidden", &mut layer.hidden, None);
+            visitor.tensor("cells", &mut layer.cells, Some(1));
+            visitor.exit();
+        }
+    }
+}
+
 impl Recurrent for Larnn {
+    type Input = Tensor<3>;
     type State = LarnnState;
 
     fn step(&self, x: Tensor<3>, past: Option<LarnnState>) -> (Tensor<3>, LarnnState) {
         let [_, time, _] = x.dims();
         assert!(time == 1, "a step takes one row, not {time}");
         self.scan(x, past)
+    }
+
+    fn parallel(&self, x: Tensor<3>) -> Tensor<3> {
+        self.scan(x, None).0
     }
 }
 

@@ -13,7 +13,7 @@
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor};
 use regard_kernels::pointwise::Activation;
-use regard_kernels::recurrent::lstm;
+use regard_kernels::recurrent::lstm::{LstmState, lstm, lstm_with_state};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{InvalidConfig, positive};
@@ -50,12 +50,6 @@ pub struct LstmForecaster {
 #[derive(Module, Debug)]
 pub struct LstmStack {
     layers: Vec<LstmLayer>,
-}
-
-/// Hidden and cell state of every layer.
-#[derive(Debug, Clone)]
-pub struct LstmState {
-    layers: Vec<lstm::LstmState>,
 }
 
 /// One LSTM layer.
@@ -145,26 +139,50 @@ impl LstmForecaster {
     #[must_use]
     pub fn forward(&self, x: Tensor<3>) -> Tensor<3> {
         let [batch, window, channels] = x.dims();
-        let rows = self.stack.layers.iter().fold(x.clone(), |x, layer| layer.forward(x));
+        let rows = self.stack.layers.parallel(x.clone());
         let last = rows.narrow(1, window - 1, 1);
         let net = self.output.forward(last, Activation::Identity);
         self.rule.forecast(x, net.reshape([batch, self.horizon, channels]))
     }
+
+    /// The forecast from every row and its hidden state, `[batch, time, horizon · channels]`.
+    fn forecasts(&self, x: Tensor<3>, hidden: Tensor<3>) -> Tensor<3> {
+        let [batch, time, channels] = x.dims();
+        let net = self.output.forward(hidden, Activation::Identity);
+        let net = net.reshape([batch * time, self.horizon, channels]);
+        let forecast = self.rule.forecast(x.reshape([batch * time, 1, channels]), net);
+        forecast.reshape([batch, time, self.horizon * channels])
+    }
 }
 
-impl Recurrent for LstmStack {
+/// A row gives the forecast from it and all rows before it, steps side by side.
+impl Recurrent for LstmForecaster {
+    type Input = Tensor<3>;
+    type State = Vec<LstmState>;
+
+    /// `[batch, 1, channels]` to `[batch, 1, horizon · channels]`.
+    fn step(&self, x: Tensor<3>, past: Option<Vec<LstmState>>) -> (Tensor<3>, Vec<LstmState>) {
+        let (rows, states) = self.stack.layers.step(x.clone(), past);
+        (self.forecasts(x, rows), states)
+    }
+
+    fn parallel(&self, x: Tensor<3>) -> Tensor<3> {
+        let rows = self.stack.layers.parallel(x.clone());
+        self.forecasts(x, rows)
+    }
+}
+
+impl Recurrent for LstmLayer {
+    type Input = Tensor<3>;
     type State = LstmState;
 
     fn step(&self, x: Tensor<3>, past: Option<LstmState>) -> (Tensor<3>, LstmState) {
-        let mut past = past.map(|state| state.layers.into_iter());
-        let mut layers = Vec::with_capacity(self.layers.len());
-        let mut row = x;
-        for layer in &self.layers {
-            let state;
-            (row, state) = layer.step(row, past.as_mut().and_then(Iterator::next));
-            layers.push(state);
-        }
-        (row, LstmState { layers })
+        let weights = (self.weight_input.val(), self.weight_hidden.val());
+        lstm_with_state(x, weights.0, weights.1, self.bias(), past)
+    }
+
+    fn parallel(&self, x: Tensor<3>) -> Tensor<3> {
+        lstm(x, self.weight_input.val(), self.weight_hidden.val(), self.bias(), None)
     }
 }
 
@@ -187,21 +205,6 @@ impl LstmLayer {
         }
     }
 
-    /// The hidden states of all steps.
-    pub(in crate::model) fn forward(&self, x: Tensor<3>) -> Tensor<3> {
-        lstm::lstm(x, self.weight_input.val(), self.weight_hidden.val(), self.bias(), None)
-    }
-
-    /// `h_t` from the row `x_t` and the state before it, and the state after it.
-    pub(crate) fn step(
-        &self,
-        x: Tensor<3>,
-        past: Option<lstm::LstmState>,
-    ) -> (Tensor<3>, lstm::LstmState) {
-        let weights = (self.weight_input.val(), self.weight_hidden.val());
-        lstm::lstm_with_state(x, weights.0, weights.1, self.bias(), past)
-    }
-
     fn bias(&self) -> Tensor<1> {
         self.bias_input.val() + self.bias_hidden.val()
     }
@@ -210,16 +213,22 @@ impl LstmLayer {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::mechanism::streaming;
+    use crate::mechanism::{certify, streaming};
     use regard_kernels::testing::{assert_close, double, normal};
 
     #[test]
-    fn steps_equal_the_whole_sequence() {
-        let config = LstmConfig { d_hidden: 7, n_layers: 2, readout: Readout::Direct };
-        let shape = ForecastShape { window: 5, horizon: 2, channels: 3 };
-        let model = double(config.init(shape, &[], &Device::default()).unwrap());
-        let x = normal([2, 5, 3], 1);
-        let whole = model.stack.layers.iter().fold(x.clone(), |x, layer| layer.forward(x));
-        assert_close(&streaming(&model.stack, x), &whole, 1e-14);
+    fn steps_forecast_as_windows_of_all_rows_so_far() {
+        for readout in [Readout::Direct, Readout::Increment] {
+            let config = LstmConfig { d_hidden: 7, n_layers: 2, readout };
+            let shape = ForecastShape { window: 5, horizon: 2, channels: 3 };
+            let model = double(config.init(shape, &[0.5, 1.0, 2.0], &Device::default()).unwrap());
+            let x = normal([2, 7, 3], 1);
+            assert!(certify(&model, x.clone()).holds());
+            let steps = streaming(&model, x.clone());
+            for t in [0, 4, 6] {
+                let window = model.forward(x.clone().narrow(1, 0, t + 1)).reshape([2, 1, 6]);
+                assert_close(&steps.clone().narrow(1, t, 1), &window, 1e-13);
+            }
+        }
     }
 }

@@ -3,4 +3,4 @@
 mod lstm;
 
 pub(super) use lstm::LstmLayer;
-pub use lstm::{LstmConfig, LstmForecaster, LstmStack, LstmState};
+pub use lstm::{LstmConfig, LstmForecaster, LstmStack};

@@ -21,11 +21,14 @@ use serde::{Deserialize, Serialize};
 
 use super::head::{Head, HeadConfig};
 use super::input::{InputActivation, InputMap};
-use super::stem::{Stem, StemConvolution, StemState};
+use super::stem::{Stem, StemConvolution};
+use super::stream::{SeriesState, series_parallel, series_step};
 use super::{ClassifyShape, Pooling};
 use crate::error::{InvalidConfig, positive, rate};
 use crate::layer::{Encoder, EncoderConfig, NormPlace, dropout};
-use crate::mechanism::{Attention, Larnn, Mechanism, MechanismConfig};
+use crate::mechanism::{
+    Attention, Mechanism, MechanismConfig, MechanismState, Recurrent, recurrent_enum,
+};
 use crate::parameter::{AffineConfig, WeightInit, fan_in_bound, uniform};
 
 /// Bound of the initial positions where they are faint.
@@ -339,27 +342,16 @@ impl AttentionClassifier {
         (dropout(e, self.dropout), padding)
     }
 
-    /// One row for a mechanism that needs no positions, if one leaves the stem.
-    pub(super) fn embedded(
-        &self,
-        x: Tensor<3>,
-        past: Option<StemState>,
-    ) -> (Option<Tensor<3>>, StemState) {
-        let (row, state) = self.stem.step(x, past);
-        (row.map(|row| dropout(self.input.forward(row), self.dropout)), state)
-    }
-
-    /// The LARNN, if it stands alone and nothing else depends on the place of a row.
-    pub(super) fn bare_larnn(&self) -> Option<&Larnn> {
-        match &self.body {
-            Body::Bare(Mechanism::Larnn(larnn)) if self.is_recurrent() => Some(larnn),
-            _ => None,
-        }
-    }
-
-    /// Whether nothing around the mechanism depends on the place of a row.
-    fn is_recurrent(&self) -> bool {
-        self.positions.is_none() && self.head.is_recurrent()
+    /// Whether logits can follow row by row: nothing depends on the place of a row or on how many there
+    /// are, as easy attention does, which makes up for the rows that a short series lacks.
+    pub(super) fn is_recurrent(&self) -> bool {
+        let is_recurrent = |mechanism: &&Mechanism| {
+            mechanism.is_recurrent() && !matches!(mechanism, Mechanism::Easy(_))
+        };
+        self.positions.is_none()
+            && self.padding == PaddingPolicy::Mask
+            && self.head.is_recurrent()
+            && self.mechanisms().iter().all(is_recurrent)
     }
 
     /// The attention of every block, first block first.
@@ -369,5 +361,31 @@ impl AttentionClassifier {
             Body::Encoder(encoder) => encoder.mechanisms().collect(),
             Body::Bare(mechanism) => vec![mechanism],
         }
+    }
+}
+
+recurrent_enum! {
+    /// What blocks or a mechanism carry from one row to the next.
+    pub BodyState of Body {
+        /// Of every block.
+        Encoder(Vec<MechanismState>),
+        /// Of the mechanism.
+        Bare(MechanismState),
+    }
+}
+
+/// As in evaluation.
+impl Recurrent for AttentionClassifier {
+    type Input = Tensor<3>;
+    type State = SeriesState<BodyState>;
+
+    fn step(&self, x: Tensor<3>, past: Option<Self::State>) -> (Tensor<3>, Self::State) {
+        series_step(&self.stem, &self.head, x, past, |row, past| {
+            self.body.step(self.input.forward(row), past)
+        })
+    }
+
+    fn parallel(&self, x: Tensor<3>) -> Tensor<3> {
+        series_parallel(&self.stem, &self.head, x, |x| self.body.parallel(self.input.forward(x)))
     }
 }

@@ -19,9 +19,11 @@ use serde::{Deserialize, Serialize};
 use super::head::{Head, HeadConfig};
 use super::input::{InputActivation, InputMap};
 use super::stem::{Stem, StemConvolution};
+use super::stream::{SeriesState, series_parallel, series_step};
 use super::{ClassifyShape, Pooling};
 use crate::error::{InvalidConfig, positive, rate};
 use crate::layer::dropout;
+use crate::mechanism::{Recurrent, State, StateVisitor};
 use crate::parameter::{AffineConfig, constant, uniform, xavier_bound};
 
 /// Configuration of [`GruClassifier`].
@@ -49,7 +51,7 @@ pub struct GruClassifierConfig {
 /// A classifier of gated recurrent units; build with [`GruClassifierConfig::init`].
 #[derive(Module, Debug)]
 pub struct GruClassifier {
-    pub(super) stem: Stem,
+    stem: Stem,
     input: Option<InputMap>,
     layers: Vec<GruLayer>,
     pub(super) head: Head,
@@ -150,24 +152,12 @@ impl GruClassifierConfig {
 }
 
 impl GruClassifier {
-    /// The last hidden state after one more row, and that of every layer.
-    pub(super) fn step(
-        &self,
-        x: Tensor<3>,
-        past: Option<Vec<Tensor<2>>>,
-    ) -> (Tensor<3>, Vec<Tensor<2>>) {
-        let mut past = past.map(Vec::into_iter);
-        let mut row = match &self.input {
+    /// What the first layer reads.
+    fn below(&self, x: Tensor<3>) -> Tensor<3> {
+        match &self.input {
             None => x,
             Some(input) => input.forward(x),
-        };
-        let mut states = Vec::with_capacity(self.layers.len());
-        for (i, layer) in self.layers.iter().enumerate() {
-            let below = if i > 0 { dropout(row, self.dropout) } else { row };
-            row = layer.scan(below, past.as_mut().and_then(Iterator::next));
-            states.push(row.clone().squeeze_dim(1));
         }
-        (row, states)
     }
 
     /// The logits of every series.
@@ -180,13 +170,10 @@ impl GruClassifier {
     #[must_use]
     pub fn forward(&self, x: Tensor<3>, padding: Option<&Tensor<2, Bool>>) -> Tensor<2> {
         let (x, padding) = self.stem.forward(x, padding);
-        let mut rows = match &self.input {
-            None => x,
-            Some(input) => input.forward(x),
-        };
+        let mut rows = self.below(x);
         for (i, layer) in self.layers.iter().enumerate() {
             let below = if i > 0 { dropout(rows, self.dropout) } else { rows };
-            rows = layer.forward(below);
+            rows = layer.parallel(below);
         }
         self.head.forward(rows, padding.as_ref())
     }
@@ -203,14 +190,49 @@ impl GruLayer {
         }
     }
 
-    /// The hidden states of all steps.
-    fn forward(&self, x: Tensor<3>) -> Tensor<3> {
-        self.scan(x, None)
-    }
-
     /// The hidden states of all steps after the state `start`.
     fn scan(&self, x: Tensor<3>, start: Option<Tensor<2>>) -> Tensor<3> {
         let weights = [self.weight_input.val(), self.weight_hidden.val()];
         gru(x, weights, [self.bias_input.val(), self.bias_hidden.val()], start)
+    }
+}
+
+/// The hidden state of a layer, `[batch, d_hidden]`.
+#[derive(Clone, Debug)]
+pub struct GruState(Tensor<2>);
+
+impl State for GruState {
+    fn visit(&mut self, visitor: &mut impl StateVisitor) {
+        visitor.tensor("hidden", &mut self.0, None);
+    }
+}
+
+impl Recurrent for GruLayer {
+    type Input = Tensor<3>;
+    type State = GruState;
+
+    fn step(&self, x: Tensor<3>, past: Option<GruState>) -> (Tensor<3>, GruState) {
+        let row = self.scan(x, past.map(|past| past.0));
+        (row.clone(), GruState(row.squeeze_dim(1)))
+    }
+
+    fn parallel(&self, x: Tensor<3>) -> Tensor<3> {
+        self.scan(x, None)
+    }
+}
+
+/// As in evaluation.
+impl Recurrent for GruClassifier {
+    type Input = Tensor<3>;
+    type State = SeriesState<Vec<GruState>>;
+
+    fn step(&self, x: Tensor<3>, past: Option<Self::State>) -> (Tensor<3>, Self::State) {
+        series_step(&self.stem, &self.head, x, past, |row, past| {
+            self.layers.step(self.below(row), past)
+        })
+    }
+
+    fn parallel(&self, x: Tensor<3>) -> Tensor<3> {
+        series_parallel(&self.stem, &self.head, x, |x| self.layers.parallel(self.below(x)))
     }
 }

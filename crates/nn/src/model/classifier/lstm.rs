@@ -20,9 +20,11 @@ use serde::{Deserialize, Serialize};
 use super::head::{Head, HeadConfig};
 use super::input::{InputActivation, InputMap};
 use super::stem::{Stem, StemConvolution};
+use super::stream::{SeriesState, series_parallel, series_step};
 use super::{ClassifyShape, Pooling};
 use crate::error::{InvalidConfig, positive, rate};
 use crate::layer::dropout;
+use crate::mechanism::Recurrent;
 use crate::model::baseline::LstmLayer;
 use crate::parameter::AffineConfig;
 
@@ -58,7 +60,7 @@ fn forget_bias() -> f64 {
 /// A classifier of stacked LSTM layers; build with [`LstmClassifierConfig::init`].
 #[derive(Module, Debug)]
 pub struct LstmClassifier {
-    pub(super) stem: Stem,
+    stem: Stem,
     input: Option<InputMap>,
     layers: Vec<LstmLayer>,
     pub(super) head: Head,
@@ -149,25 +151,12 @@ impl LstmClassifierConfig {
 }
 
 impl LstmClassifier {
-    /// The last hidden state after one more row, and the state of every layer after it.
-    pub(super) fn step(
-        &self,
-        x: Tensor<3>,
-        past: Option<Vec<LstmState>>,
-    ) -> (Tensor<3>, Vec<LstmState>) {
-        let mut past = past.map(Vec::into_iter);
-        let mut row = match &self.input {
+    /// What the first layer reads.
+    fn below(&self, x: Tensor<3>) -> Tensor<3> {
+        match &self.input {
             None => x,
             Some(input) => input.forward(x),
-        };
-        let mut states = Vec::with_capacity(self.layers.len());
-        for (i, layer) in self.layers.iter().enumerate() {
-            let below = if i > 0 { dropout(row, self.dropout) } else { row };
-            let state;
-            (row, state) = layer.step(below, past.as_mut().and_then(Iterator::next));
-            states.push(state);
         }
-        (row, states)
     }
 
     /// The logits of every series.
@@ -180,14 +169,27 @@ impl LstmClassifier {
     #[must_use]
     pub fn forward(&self, x: Tensor<3>, padding: Option<&Tensor<2, Bool>>) -> Tensor<2> {
         let (x, padding) = self.stem.forward(x, padding);
-        let mut rows = match &self.input {
-            None => x,
-            Some(input) => input.forward(x),
-        };
+        let mut rows = self.below(x);
         for (i, layer) in self.layers.iter().enumerate() {
             let below = if i > 0 { dropout(rows, self.dropout) } else { rows };
-            rows = layer.forward(below);
+            rows = layer.parallel(below);
         }
         self.head.forward(rows, padding.as_ref())
+    }
+}
+
+/// As in evaluation.
+impl Recurrent for LstmClassifier {
+    type Input = Tensor<3>;
+    type State = SeriesState<Vec<LstmState>>;
+
+    fn step(&self, x: Tensor<3>, past: Option<Self::State>) -> (Tensor<3>, Self::State) {
+        series_step(&self.stem, &self.head, x, past, |row, past| {
+            self.layers.step(self.below(row), past)
+        })
+    }
+
+    fn parallel(&self, x: Tensor<3>) -> Tensor<3> {
+        series_parallel(&self.stem, &self.head, x, |x| self.layers.parallel(self.below(x)))
     }
 }

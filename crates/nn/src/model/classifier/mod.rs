@@ -41,7 +41,7 @@ pub use paper_larnn::{PaperLarnnClassifier, PaperLarnnClassifierConfig};
 pub use pooling::Pooling;
 pub use residual_bilstm::{ResidualBilstmClassifier, ResidualBilstmClassifierConfig};
 pub use stem::StemConvolution;
-pub use stream::{ClassifierState, RecurrentClassifier};
+pub use stream::{ClassifierState, SeriesState};
 pub use vision::{ImagePooling, Patches, VisionClassifier, VisionClassifierConfig};
 
 use crate::error::InvalidConfig;

@@ -20,6 +20,7 @@ use regard_kernels::pointwise::{Activation, bias_activation};
 use serde::{Deserialize, Serialize};
 
 use crate::layer::dropout;
+use crate::mechanism::{State, StateVisitor};
 use crate::parameter::{LayerNorm, fan_in_bound, uniform};
 
 /// How the rows of a series become one.
@@ -85,6 +86,16 @@ struct Running {
     weight: Tensor<3>,
     /// `[batch, 1, 1]`
     largest: Tensor<3>,
+}
+
+impl State for PoolState {
+    fn visit(&mut self, visitor: &mut impl StateVisitor) {
+        if let Self(Some(running)) = self {
+            visitor.tensor("sum", &mut running.sum, None);
+            visitor.tensor("weight", &mut running.weight, None);
+            visitor.tensor("largest", &mut running.largest, None);
+        }
+    }
 }
 
 impl Pool {

@@ -27,6 +27,7 @@ use super::pooling::present;
 use super::{ClassifyShape, Pooling};
 use crate::error::{InvalidConfig, divides, positive, rate};
 use crate::layer::dropout;
+use crate::mechanism::Recurrent;
 use crate::model::baseline::LstmLayer;
 use crate::parameter::{Affine, AffineConfig, BiasInit, LayerNorm, WeightInit};
 
@@ -213,7 +214,7 @@ impl Cell {
 
 impl Direction {
     fn forward(&self, x: Tensor<3>) -> Tensor<3> {
-        self.layer.forward(self.input.forward(x, Activation::Relu))
+        self.layer.parallel(self.input.forward(x, Activation::Relu))
     }
 }
 

@@ -24,6 +24,7 @@ use super::ClassifyShape;
 use super::batch_norm::BatchNorm;
 use super::pooling::present;
 use crate::error::{InvalidConfig, odd, positive};
+use crate::mechanism::{State, StateVisitor};
 use crate::parameter::{fan_in_bound, uniform};
 
 /// One convolution of a stem.
@@ -67,6 +68,17 @@ struct LayerState {
     before: Tensor<3>,
     /// Rows until the next one that is kept.
     wait: usize,
+}
+
+impl State for StemState {
+    fn visit(&mut self, visitor: &mut impl StateVisitor) {
+        for (i, layer) in self.0.iter_mut().enumerate() {
+            visitor.enter(&i.to_string());
+            visitor.tensor("before", &mut layer.before, None);
+            visitor.count("wait", &mut layer.wait);
+            visitor.exit();
+        }
+    }
 }
 
 impl Stem {
@@ -144,6 +156,11 @@ impl Stem {
             }
         }
         (x, padding)
+    }
+
+    /// Every how many rows one leaves.
+    pub(super) fn stride(&self) -> usize {
+        self.layers.iter().map(|layer| layer.stride).product()
     }
 
     /// One more row `[batch, 1, channels]`; the row that leaves, if one does, and the state after it.

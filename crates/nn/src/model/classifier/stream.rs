@@ -8,111 +8,109 @@
 //! ```
 //!
 //! with `s_t = h_t · u / √d` and `S / W` the pooled row. Exact: equal to the whole series up to rounding.
-//! Recurrent classifiers can do it: LARNN, LSTM and GRU without encoder blocks around them.
+//! Classifiers can do it whose rows see no later ones: LARNN, LSTM, GRU and causal attention, by itself or in
+//! encoder blocks, without trained positions. A stem with strides lets a row through now and then; in
+//! between the logits stay.
 
 use burn::tensor::Tensor;
-use regard_kernels::recurrent::lstm;
+use regard_kernels::recurrent::lstm::LstmState;
 
+use super::Classifier;
+use super::attention::BodyState;
+use super::gru::GruState;
+use super::head::Head;
 use super::pooling::PoolState;
-use super::stem::StemState;
-use super::{AttentionClassifier, Classifier, GruClassifier, LstmClassifier};
-use crate::mechanism::{Larnn, LarnnState, Recurrent};
+use super::stem::{Stem, StemState};
+use crate::mechanism::{Rows, State, StateVisitor, recurrent_enum};
 
-/// A classifier as a module that takes one row at a time.
-#[derive(Clone, Copy, Debug)]
-pub struct RecurrentClassifier<'a>(Body<'a>);
-
-#[derive(Clone, Copy, Debug)]
-enum Body<'a> {
-    Larnn(&'a AttentionClassifier, &'a Larnn),
-    Lstm(&'a LstmClassifier),
-    Gru(&'a GruClassifier),
-}
-
-/// What a classifier carries from one row to the next.
+/// What a classifier carries from one row to the next, around the state of what stands between stem and
+/// pooling.
 #[derive(Clone, Debug)]
-pub struct ClassifierState {
+pub struct SeriesState<B> {
     stem: StemState,
-    body: BodyState,
+    body: B,
     pool: PoolState,
     /// Those of the newest row that left the stem.
     logits: Tensor<3>,
 }
 
-#[derive(Clone, Debug)]
-enum BodyState {
-    Larnn(LarnnState),
-    Lstm(Vec<lstm::LstmState>),
-    /// Hidden state of every layer.
-    Gru(Vec<Tensor<2>>),
+recurrent_enum! {
+    /// What a classifier carries from one row to the next.
+    pub ClassifierState of Classifier {
+        /// Around blocks of attention, or a mechanism by itself.
+        Classifier(SeriesState<BodyState>),
+        /// Around LSTM layers.
+        Lstm(SeriesState<Vec<LstmState>>),
+        /// Around GRU layers.
+        Gru(SeriesState<Vec<GruState>>),
+    }
 }
 
 impl Classifier {
-    /// The classifier row by row; `None` if it needs the whole series.
+    /// Whether logits can follow row by row, `[batch, 1, channels]` to `[batch, 1, classes]`.
     #[must_use]
-    pub fn recurrent(&self) -> Option<RecurrentClassifier<'_>> {
-        Some(RecurrentClassifier(match self {
-            Self::Classifier(model) => Body::Larnn(model, model.bare_larnn()?),
-            Self::Lstm(model) if model.head.is_recurrent() => Body::Lstm(model),
-            Self::Gru(model) if model.head.is_recurrent() => Body::Gru(model),
-            _ => return None,
-        }))
+    pub fn is_recurrent(&self) -> bool {
+        match self {
+            Self::Classifier(model) => model.is_recurrent(),
+            Self::Lstm(model) => model.head.is_recurrent(),
+            Self::Gru(model) => model.head.is_recurrent(),
+            _ => false,
+        }
     }
 }
 
-impl Recurrent for RecurrentClassifier<'_> {
-    type State = ClassifierState;
-
-    /// `[batch, 1, channels]` to logits `[batch, 1, classes]`.
-    fn step(&self, x: Tensor<3>, past: Option<ClassifierState>) -> (Tensor<3>, ClassifierState) {
-        let (stem, rest) = match past {
-            None => (None, None),
-            Some(ClassifierState { stem, body, pool, logits }) => {
-                (Some(stem), Some((body, pool, logits)))
-            }
-        };
-        let (row, stem) = match self.0 {
-            Body::Larnn(model, _) => model.embedded(x, stem),
-            Body::Lstm(model) => model.stem.step(x, stem),
-            Body::Gru(model) => model.stem.step(x, stem),
-        };
-        let (row, body, pool) = match (row, rest) {
-            (None, Some((body, pool, logits))) => {
-                return (logits.clone(), ClassifierState { stem, body, pool, logits });
-            }
-            (None, None) => unreachable!("the first row leaves a stem"),
-            (Some(row), None) => (row, None, None),
-            (Some(row), Some((body, pool, _))) => (row, Some(body), Some(pool)),
-        };
-        let (row, body, head) = match (self.0, body) {
-            (Body::Larnn(model, larnn), past) => {
-                let past = match past {
-                    Some(BodyState::Larnn(state)) => Some(state),
-                    _ => None,
-                };
-                let (row, state) = larnn.step(row, past);
-                (row, BodyState::Larnn(state), &model.head)
-            }
-            (Body::Lstm(model), past) => {
-                let past = match past {
-                    Some(BodyState::Lstm(states)) => Some(states),
-                    _ => None,
-                };
-                let (row, states) = model.step(row, past);
-                (row, BodyState::Lstm(states), &model.head)
-            }
-            (Body::Gru(model), past) => {
-                let past = match past {
-                    Some(BodyState::Gru(states)) => Some(states),
-                    _ => None,
-                };
-                let (row, states) = model.step(row, past);
-                (row, BodyState::Gru(states), &model.head)
-            }
-        };
-        let (logits, pool) = head.step(row, pool);
-        (logits.clone(), ClassifierState { stem, body, pool, logits })
+impl<B: State> State for SeriesState<B> {
+    fn visit(&mut self, visitor: &mut impl StateVisitor) {
+        fn below(name: &str, state: &mut impl State, visitor: &mut impl StateVisitor) {
+            visitor.enter(name);
+            state.visit(visitor);
+            visitor.exit();
+        }
+        below("stem", &mut self.stem, visitor);
+        below("body", &mut self.body, visitor);
+        below("pool", &mut self.pool, visitor);
+        visitor.tensor("logits", &mut self.logits, None);
     }
+}
+
+/// One row through stem, body and head.
+pub(super) fn series_step<B>(
+    stem: &Stem,
+    head: &Head,
+    x: Tensor<3>,
+    past: Option<SeriesState<B>>,
+    body: impl FnOnce(Tensor<3>, Option<B>) -> (Tensor<3>, B),
+) -> (Tensor<3>, SeriesState<B>) {
+    let (stem_past, past) = match past {
+        None => (None, None),
+        Some(SeriesState { stem, body, pool, logits }) => (Some(stem), Some((body, pool, logits))),
+    };
+    let (row, stem) = stem.step(x, stem_past);
+    let (row, body_past, pool_past) = match (row, past) {
+        (None, Some((body, pool, logits))) => {
+            return (logits.clone(), SeriesState { stem, body, pool, logits });
+        }
+        (None, None) => unreachable!("the first row leaves a stem"),
+        (Some(row), None) => (row, None, None),
+        (Some(row), Some((body, pool, _))) => (row, Some(body), Some(pool)),
+    };
+    let (row, body) = body(row, body_past);
+    let (logits, pool) = head.step(row, pool_past);
+    (logits.clone(), SeriesState { stem, body, pool, logits })
+}
+
+/// The logits of all series that end earlier, `[batch, time, classes]`, from one pass through the body.
+pub(super) fn series_parallel(
+    stem: &Stem,
+    head: &Head,
+    x: Tensor<3>,
+    body: impl FnOnce(Tensor<3>) -> Tensor<3>,
+) -> Tensor<3> {
+    let time = x.n_rows();
+    let h = body(stem.forward(x, None).0);
+    let until = |j| head.forward(h.clone().narrow(1, 0, j + 1), None).unsqueeze_dim::<3>(1);
+    let logits: Vec<Tensor<3>> = (0..h.n_rows()).map(until).collect();
+    Tensor::cat((0..time).map(|t| logits[t / stem.stride()].clone()).collect(), 1)
 }
 
 #[cfg(test)]
@@ -122,7 +120,7 @@ mod tests {
         CnnClassifierConfig, Convolution, GruClassifierConfig, InputActivation,
         LstmClassifierConfig, Pooling, Positions, StemConvolution,
     };
-    use crate::mechanism::{LarnnConfig, MechanismConfig, streaming};
+    use crate::mechanism::{LarnnConfig, MechanismConfig, Recurrent, certify, streaming};
     use burn::tensor::Device;
     use regard_kernels::testing::{assert_close, double, normal};
 
@@ -176,12 +174,43 @@ mod tests {
             for config in recurrent(pooling, stem) {
                 let model = double(config.init(SHAPE, &Device::default()).unwrap());
                 let x = normal([2, 7, 3], 1);
-                let rows = streaming(&model.recurrent().unwrap(), x.clone());
+                let rows = streaming(&model, x.clone());
                 for t in [0, 1, 4, 6] {
                     let so_far = model.forward(x.clone().narrow(1, 0, t + 1), None);
                     let row = rows.clone().narrow(1, t, 1).squeeze_dim::<2>(1);
                     assert_close(&row, &so_far, 1e-12);
                 }
+                assert!(certify(&model, x).holds());
+            }
+        }
+    }
+
+    #[test]
+    fn causal_attention_reads_row_by_row_in_blocks_and_by_itself() {
+        let mechanisms = ["softmax", "linear", "log"].map(|kind| {
+            let text = format!(r#"{{ "kind": "{kind}", "n_heads": 2, "causal": true }}"#);
+            serde_json::from_str::<MechanismConfig>(&text).unwrap()
+        });
+        let stem = vec![StemConvolution { filters: 5, length: 3, stride: 2 }];
+        for mechanism in mechanisms {
+            for block in [BlockConfig::encoder(7, 2), BlockConfig::Bare {}] {
+                let config = AttentionClassifierConfig {
+                    stem: stem.clone(),
+                    d_model: 8,
+                    activation: InputActivation::Elu,
+                    positions: Positions::None,
+                    block,
+                    mechanism: mechanism.clone(),
+                    pooling: Pooling::Mean,
+                    dropout: 0.1,
+                };
+                let config = ClassifierConfig::Classifier(config);
+                let model = double(config.init(SHAPE, &Device::default()).unwrap());
+                let x = normal([2, 7, 3], 1);
+                assert!(model.is_recurrent() && certify(&model, x.clone()).holds());
+                let whole = model.forward(x.clone(), None);
+                let last = model.parallel(x).narrow(1, 6, 1).squeeze_dim::<2>(1);
+                assert_close(&last, &whole, 1e-13);
             }
         }
     }
@@ -191,9 +220,18 @@ mod tests {
         let convolutions = vec![Convolution { filters: 4, length: 3 }];
         let cnn = ClassifierConfig::Cnn(CnnClassifierConfig { convolutions, dropout: 0.0 });
         let cnn = cnn.init(SHAPE, &Device::default()).unwrap();
-        assert!(cnn.recurrent().is_none());
+        assert!(!cnn.is_recurrent());
+        for mechanism in [
+            r#"{ "kind": "softmax", "n_heads": 2 }"#,
+            r#"{ "kind": "easy", "n_heads": 2, "alpha": { "kind": "toeplitz", "causal": true } }"#,
+        ] {
+            let [mut config, ..] = recurrent(Pooling::Last, &[]);
+            let ClassifierConfig::Classifier(attention) = &mut config else { unreachable!() };
+            attention.mechanism = serde_json::from_str(mechanism).unwrap();
+            assert!(!config.init(SHAPE, &Device::default()).unwrap().is_recurrent());
+        }
         for flat in recurrent(Pooling::Flatten, &[]) {
-            assert!(flat.init(SHAPE, &Device::default()).unwrap().recurrent().is_none());
+            assert!(!flat.init(SHAPE, &Device::default()).unwrap().is_recurrent());
         }
     }
 }

@@ -21,6 +21,7 @@ use super::convolution::Convolution;
 use super::mixer::{Mixer, MixerState};
 use super::{LanguageModelConfig, ParameterCount};
 use crate::error::{InvalidConfig, positive};
+use crate::mechanism::{Recurrent, State, StateVisitor};
 use crate::parameter::{
     Affine, AffineConfig, BiasInit, LayerNorm, WeightInit, fan_in_bound, uniform,
 };
@@ -151,31 +152,47 @@ impl LanguageBlock {
         let rows = time * (config.convolution * d + maps);
         rows as u64 + config.mixer.multiply_adds(d, time)
     }
+}
 
-    pub(super) fn forward(&self, x: Tensor<3>) -> Tensor<3> {
-        let mut y = self.norm.forward(x.clone());
-        if let Some(convolution) = &self.convolution {
-            y = convolution.forward(y);
+impl State for LanguageBlockState {
+    fn visit(&mut self, visitor: &mut impl StateVisitor) {
+        if let Some(rows) = &mut self.convolution {
+            visitor.tensor("convolution", rows, None);
         }
-        self.maps.forward(x, self.mixer.forward(y))
+        visitor.enter("mixer");
+        self.mixer.visit(visitor);
+        visitor.exit();
     }
+}
 
-    pub(super) fn step(
+impl Recurrent for LanguageBlock {
+    type Input = Tensor<3>;
+    type State = LanguageBlockState;
+
+    fn step(
         &self,
         x: Tensor<3>,
         past: Option<LanguageBlockState>,
     ) -> (Tensor<3>, LanguageBlockState) {
-        let (past_convolution, past_mixer) = match past {
+        let (past_rows, past_mixer) = match past {
             None => (None, None),
             Some(state) => (state.convolution, Some(state.mixer)),
         };
         let y = self.norm.forward(x.clone());
         let (y, convolution) = match &self.convolution {
             None => (y, None),
-            Some(convolution) => convolution.step(y, past_convolution),
+            Some(convolution) => convolution.behind(y, past_rows),
         };
         let (mixed, mixer) = self.mixer.step(y, past_mixer);
         (self.maps.forward(x, mixed), LanguageBlockState { convolution, mixer })
+    }
+
+    fn parallel(&self, x: Tensor<3>) -> Tensor<3> {
+        let mut y = self.norm.forward(x.clone());
+        if let Some(convolution) = &self.convolution {
+            y = convolution.forward(y);
+        }
+        self.maps.forward(x, self.mixer.parallel(y))
     }
 }
 

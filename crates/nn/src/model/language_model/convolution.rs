@@ -29,17 +29,12 @@ impl Convolution {
         self.behind(x, None).0
     }
 
-    /// The next row, and the rows that the one after it sees.
-    pub(super) fn step(
+    /// Rows behind others, which are zero unless given, and the rows that the next one sees.
+    pub(super) fn behind(
         &self,
         x: Tensor<3>,
         past: Option<Tensor<3>>,
     ) -> (Tensor<3>, Option<Tensor<3>>) {
-        self.behind(x, past)
-    }
-
-    /// Rows behind others, which are zero unless given.
-    fn behind(&self, x: Tensor<3>, past: Option<Tensor<3>>) -> (Tensor<3>, Option<Tensor<3>>) {
         let weight = self.weight.val();
         let [rows, d] = weight.dims();
         let [batch, time, _] = x.dims();

@@ -13,7 +13,7 @@
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor};
 use regard_kernels::affine::affine;
-use regard_kernels::linear::{self, feature_map};
+use regard_kernels::linear;
 use regard_kernels::log_linear::{self, Context, LogLinear, LogState, Values};
 use regard_kernels::pointwise::Activation;
 use regard_kernels::recurrent::lstm::LstmState;
@@ -23,7 +23,10 @@ use serde::{Deserialize, Serialize};
 use super::ParameterCount;
 use super::block::{count, dense};
 use crate::error::{InvalidConfig, divides};
-use crate::mechanism::{Attention, Larnn, LarnnConfig, LarnnState, Recurrent, TimeMatrix};
+use crate::mechanism::{
+    LagState, Larnn, LarnnConfig, LarnnState, LinearState, Recurrent, SoftmaxState, State,
+    StateVisitor, TimeMatrix, join_heads, lag_step, recurrent_enum, split_heads,
+};
 use crate::model::baseline::LstmLayer;
 use crate::parameter::{Affine, fan_in_bound, uniform, xavier_bound};
 
@@ -119,18 +122,39 @@ pub(super) struct Lags {
     value: Param<Tensor<2>>,
 }
 
-/// What a mixer carries from one row to the next.
+recurrent_enum! {
+    /// What a mixer carries from one row to the next.
+    pub(super) MixerState of Mixer {
+        /// Sums, or keys and values.
+        Attention(HeadsState),
+        /// The values of the last rows.
+        Easy(LagState),
+        /// Hidden state and cell.
+        Lstm(LstmState),
+        /// Hidden states and windows of cells.
+        Larnn(LarnnState),
+    }
+}
+
+/// What heads carry from one row to the next.
 #[derive(Debug, Clone)]
-pub(super) enum MixerState {
+pub(super) enum HeadsState {
+    /// Sums relative to the largest keys.
     Log(LogState),
-    /// Keys and values, `[batch, heads, time, d_head]`.
-    Softmax([Tensor<4>; 2]),
-    /// `Σ φ(k) vᵀ` and `Σ φ(k)`.
-    Linear([Tensor<4>; 2]),
-    /// The values of the last rows.
-    Easy(Tensor<3>),
-    Lstm(LstmState),
-    Larnn(LarnnState),
+    /// Keys and values of all rows.
+    Softmax(SoftmaxState),
+    /// Sums.
+    Linear(LinearState),
+}
+
+impl State for HeadsState {
+    fn visit(&mut self, visitor: &mut impl StateVisitor) {
+        match self {
+            Self::Log(state) => state.visit(visitor),
+            Self::Softmax(state) => state.visit(visitor),
+            Self::Linear(state) => state.visit(visitor),
+        }
+    }
 }
 
 impl MixerConfig {
@@ -203,96 +227,59 @@ impl MixerConfig {
     }
 }
 
-impl Mixer {
-    /// `[batch, time, d]` to the same.
-    pub(super) fn forward(&self, x: Tensor<3>) -> Tensor<3> {
-        match self {
-            Self::Attention(heads) => heads.forward(x),
-            Self::Easy(lags) => lags.forward(x),
-            Self::Lstm(layer) => layer.forward(x),
-            Self::Larnn(cells) => cells.forward(x, None),
-        }
+impl Recurrent for MultiHead {
+    type Input = Tensor<3>;
+    type State = HeadsState;
+
+    fn step(&self, x: Tensor<3>, past: Option<HeadsState>) -> (Tensor<3>, HeadsState) {
+        const OTHER: &str = "the state is that of another mixer";
+        let [q, k, v] = self.project(x);
+        let (o, state) = match self.kernel {
+            Kernel::Log(values) => {
+                let state = past.map(|past| match past {
+                    HeadsState::Log(state) => state,
+                    _ => panic!("{OTHER}"),
+                });
+                let context = Context { state, ..Context::default() };
+                let (o, state) = log_linear::attention_with_state(q, k, v, causal(values), context);
+                (o, HeadsState::Log(state))
+            }
+            Kernel::Softmax => {
+                let past = past.map(|past| match past {
+                    HeadsState::Softmax(state) => state,
+                    _ => panic!("{OTHER}"),
+                });
+                let (o, state) = SoftmaxState::attend([q, k, v], past);
+                (o, HeadsState::Softmax(state))
+            }
+            Kernel::Linear => {
+                let past = past.map(|past| match past {
+                    HeadsState::Linear(state) => state,
+                    _ => panic!("{OTHER}"),
+                });
+                let (o, state) = LinearState::attend([q, k, v], past);
+                (o, HeadsState::Linear(state))
+            }
+        };
+        (join_heads(o), state)
     }
 
-    /// The next row, and the state behind it.
-    pub(super) fn step(&self, x: Tensor<3>, past: Option<MixerState>) -> (Tensor<3>, MixerState) {
-        match (self, past) {
-            (Self::Attention(heads), past) => heads.step(x, past),
-            (Self::Easy(lags), past) => {
-                let past = match past {
-                    Some(MixerState::Easy(values)) => Some(values),
-                    _ => None,
-                };
-                let (row, values) = lags.step(x, past);
-                (row, MixerState::Easy(values))
+    fn parallel(&self, x: Tensor<3>) -> Tensor<3> {
+        let [q, k, v] = self.project(x);
+        join_heads(match self.kernel {
+            Kernel::Log(values) => {
+                log_linear::attention(q, k, v, causal(values), &Context::default())
             }
-            (Self::Lstm(layer), past) => {
-                let past = match past {
-                    Some(MixerState::Lstm(state)) => Some(state),
-                    _ => None,
-                };
-                let (row, state) = layer.step(x, past);
-                (row, MixerState::Lstm(state))
+            Kernel::Softmax => {
+                let [_, _, _, d_head] = q.dims();
+                softmax::attention(q, k, v, None, 1.0 / (d_head as f64).sqrt(), true)
             }
-            (Self::Larnn(cells), past) => {
-                let past = match past {
-                    Some(MixerState::Larnn(state)) => Some(state),
-                    _ => None,
-                };
-                let (row, state) = cells.step(x, past);
-                (row, MixerState::Larnn(state))
-            }
-        }
+            Kernel::Linear => linear::attention(q, k, v, None, true),
+        })
     }
 }
 
 impl MultiHead {
-    fn forward(&self, x: Tensor<3>) -> Tensor<3> {
-        let [q, k, v] = self.project(x);
-        join(match self.kernel {
-            Kernel::Log(values) => {
-                log_linear::attention(q, k, v, causal(values), &Context::default())
-            }
-            Kernel::Softmax => softmax_attention(q, k, v),
-            Kernel::Linear => linear::attention(q, k, v, None, true),
-        })
-    }
-
-    fn step(&self, x: Tensor<3>, past: Option<MixerState>) -> (Tensor<3>, MixerState) {
-        let [q, k, v] = self.project(x);
-        let (o, state) = match (self.kernel, past) {
-            (Kernel::Log(values), past) => {
-                let state = match past {
-                    Some(MixerState::Log(state)) => Some(state),
-                    _ => None,
-                };
-                let context = Context { state, ..Context::default() };
-                let (o, state) = log_linear::attention_with_state(q, k, v, causal(values), context);
-                (o, MixerState::Log(state))
-            }
-            (Kernel::Softmax, past) => {
-                let [k, v] = match past {
-                    Some(MixerState::Softmax([past_k, past_v])) => {
-                        [Tensor::cat(vec![past_k, k], 2), Tensor::cat(vec![past_v, v], 2)]
-                    }
-                    _ => [k, v],
-                };
-                (softmax_attention(q, k.clone(), v.clone()), MixerState::Softmax([k, v]))
-            }
-            (Kernel::Linear, past) => {
-                let (q, k) = (feature_map(q), feature_map(k));
-                let (mut kv, mut norm) = (k.clone().swap_dims(2, 3).matmul(v), k);
-                if let Some(MixerState::Linear([past_kv, past_norm])) = past {
-                    kv = kv + past_kv;
-                    norm = norm + past_norm;
-                }
-                let sum = (q.clone() * norm.clone()).sum_dim(3); // [batch, heads, 1, 1]
-                (q.matmul(kv.clone()) / sum, MixerState::Linear([kv, norm]))
-            }
-        };
-        (join(o), state)
-    }
-
     /// Queries, keys and values, each `[batch, heads, time, d_head]`.
     fn project(&self, x: Tensor<3>) -> [Tensor<4>; 3] {
         let [batch, time, d] = x.dims();
@@ -307,62 +294,33 @@ fn causal(values: Values) -> LogLinear {
     LogLinear { values, causal: true, ..LogLinear::default() }
 }
 
-/// Causal; the last query sees all keys.
-fn softmax_attention(q: Tensor<4>, k: Tensor<4>, v: Tensor<4>) -> Tensor<4> {
-    let [_, _, _, d_head] = q.dims();
-    softmax::attention(q, k, v, None, 1.0 / (d_head as f64).sqrt(), true)
-}
+impl Recurrent for Lags {
+    type Input = Tensor<3>;
+    type State = LagState;
 
-/// `[batch, heads, time, d_head]` to `[batch, time, d]`.
-fn join(o: Tensor<4>) -> Tensor<3> {
-    let [batch, heads, time, d_head] = o.dims();
-    o.swap_dims(1, 2).reshape([batch, time, heads * d_head])
-}
-
-impl Lags {
-    fn forward(&self, x: Tensor<3>) -> Tensor<3> {
-        let v = affine(x, self.value.val(), None, Activation::Identity);
-        self.mix(v)
-    }
-
-    /// A row of the last `p` values, oldest first.
-    fn step(&self, x: Tensor<3>, past: Option<Tensor<3>>) -> (Tensor<3>, Tensor<3>) {
-        let [_, lags] = self.kernel.val().dims();
-        let row = affine(x, self.value.val(), None, Activation::Identity);
-        let mut values = match past {
-            None => row,
-            Some(past) => Tensor::cat(vec![past, row], 1),
-        };
-        let [batch, time, d] = values.dims();
-        if time > lags {
-            values = values.narrow(1, time - lags, lags);
-        }
-        let time = time.min(lags);
-        let heads = self.heads(values.clone()); // [batch, heads, time, d_head]
-        let weights = self.kernel.val().narrow(1, 0, time).flip([1]); // oldest first
-        let [n_heads, _] = weights.dims();
-        let mixed = weights.reshape([1, n_heads, 1, time]).matmul(heads);
-        (join(mixed).reshape([batch, 1, d]), values)
+    fn step(&self, x: Tensor<3>, past: Option<LagState>) -> (Tensor<3>, LagState) {
+        lag_step(self.kernel.val(), self.values(x), past)
     }
 
     /// Every row with those before it.
-    fn mix(&self, v: Tensor<3>) -> Tensor<3> {
-        let [_, time, _] = v.dims();
+    fn parallel(&self, x: Tensor<3>) -> Tensor<3> {
+        let [_, time, _] = x.dims();
         let kernel = self.kernel.val();
         let [n_heads, lags] = kernel.dims();
         let kernel = if time <= lags {
             kernel.narrow(1, 0, time)
         } else {
-            let zeros = Tensor::zeros([n_heads, time - lags], (&v.device(), v.dtype()));
+            let zeros = Tensor::zeros([n_heads, time - lags], (&x.device(), x.dtype()));
             Tensor::cat(vec![kernel, zeros], 1)
         };
         let matrix = TimeMatrix::Toeplitz { causal: true };
-        join(matrix.weights(kernel.unsqueeze_dim(1), [time, time]).mix(self.heads(v)))
+        let weights = matrix.weights(kernel.unsqueeze_dim(1), [time, time]);
+        join_heads(weights.mix(split_heads(self.values(x), n_heads)))
     }
+}
 
-    fn heads(&self, v: Tensor<3>) -> Tensor<4> {
-        let [batch, time, d] = v.dims();
-        let [n_heads, _] = self.kernel.val().dims();
-        v.reshape([batch, time, n_heads, d / n_heads]).swap_dims(1, 2)
+impl Lags {
+    fn values(&self, x: Tensor<3>) -> Tensor<3> {
+        affine(x, self.value.val(), None, Activation::Identity)
     }
 }

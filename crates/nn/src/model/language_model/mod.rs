@@ -30,6 +30,7 @@ use serde::{Deserialize, Serialize};
 use self::block::{LanguageBlock, LanguageBlockState};
 use self::position::PositionRecurrence;
 use crate::error::{InvalidConfig, positive};
+use crate::mechanism::{Recurrent, State, StateVisitor};
 use crate::parameter::{LayerNorm, uniform};
 
 pub use self::block::LanguageBlockConfig;
@@ -233,19 +234,38 @@ impl LanguageModel {
         if let Some(position) = &self.position {
             x = position.forward(x);
         }
-        self.logits(self.blocks.iter().fold(x, |x, block| block.forward(x)))
+        self.logits(self.blocks.parallel(x))
     }
 
-    /// The logits of what follows one more token, and the state behind it; `past` is that before it,
-    /// `None` at the start.
-    ///
-    /// # Shapes
-    /// - `tokens`: `[batch, 1]`; returns: `[batch, 1, vocabulary]`
-    ///
-    /// # Panics
-    /// If the shapes disagree or a token is not of the vocabulary.
-    #[must_use]
-    pub fn step(
+    fn embedded(&self, tokens: Tensor<2, Int>) -> Tensor<3> {
+        let [batch, time] = tokens.dims();
+        let rows = self.embedding.val().select(0, tokens.reshape([batch * time]));
+        let [_, d] = rows.dims();
+        rows.reshape([batch, time, d])
+    }
+
+    fn logits(&self, x: Tensor<3>) -> Tensor<3> {
+        affine(self.norm.forward(x), self.embedding.val().transpose(), None, Activation::Identity)
+    }
+}
+
+impl State for LanguageState {
+    fn visit(&mut self, visitor: &mut impl StateVisitor) {
+        if let Some(position) = &mut self.position {
+            visitor.tensor("position", position, None);
+        }
+        visitor.enter("blocks");
+        self.blocks.visit(visitor);
+        visitor.exit();
+    }
+}
+
+impl Recurrent for LanguageModel {
+    type Input = Tensor<2, Int>;
+    type State = LanguageState;
+
+    /// One token `[batch, 1]` to the logits of what follows it, `[batch, 1, vocabulary]`.
+    fn step(
         &self,
         tokens: Tensor<2, Int>,
         past: Option<LanguageState>,
@@ -262,24 +282,11 @@ impl LanguageModel {
             x = row;
             state
         });
-        let mut past_blocks = past_blocks.map(Vec::into_iter);
-        let mut blocks = Vec::with_capacity(self.blocks.len());
-        for block in &self.blocks {
-            let state;
-            (x, state) = block.step(x, past_blocks.as_mut().and_then(Iterator::next));
-            blocks.push(state);
-        }
+        let (x, blocks) = self.blocks.step(x, past_blocks);
         (self.logits(x), LanguageState { position, blocks })
     }
 
-    fn embedded(&self, tokens: Tensor<2, Int>) -> Tensor<3> {
-        let [batch, time] = tokens.dims();
-        let rows = self.embedding.val().select(0, tokens.reshape([batch * time]));
-        let [_, d] = rows.dims();
-        rows.reshape([batch, time, d])
-    }
-
-    fn logits(&self, x: Tensor<3>) -> Tensor<3> {
-        affine(self.norm.forward(x), self.embedding.val().transpose(), None, Activation::Identity)
+    fn parallel(&self, tokens: Tensor<2, Int>) -> Tensor<3> {
+        self.forward(tokens)
     }
 }
