@@ -5,6 +5,7 @@
 
 use burn::tensor::{Bool, DType, FloatDType, Tensor, TensorData};
 
+use super::decay::Spread;
 use super::setting::Problem;
 use super::state::{NOTHING, Parts};
 use super::{Context, LogLinear, LogState};
@@ -27,6 +28,11 @@ pub fn composed(
     setting: LogLinear,
     context: &Context,
 ) -> (Tensor<4>, LogState) {
+    if context.log_decay.is_some() {
+        let Spread { q, k, context, end } = Spread::new(q, k, setting, context.clone());
+        let (y, state) = composed(q, k, v, setting, &context);
+        return (y, end.of(state));
+    }
     let problem = Problem::new(setting, [&q, &k, &v], context);
     let p = &problem;
     let tokens = Tokens::new(p, context);

@@ -36,7 +36,8 @@
 //!
 //! Four forms compute the same function: [`mod@reference`] from the definition, [`composed`] of Burn
 //! operations on any device, the fused form behind [`attention`] on the CPU, and [`LogStream`] token
-//! by token on plain numbers. [`positions`] is the recurrence that gives tokens their place.
+//! by token on plain numbers. A [decay](Context::log_decay) lets the past fade. [`positions`] is the
+//! recurrence that gives tokens their place.
 //!
 //! Source: Heinsen 2024, eq. (1) to (6), arXiv:2404.05843; chunks as in Yang et al. 2024, §3,
 //! arXiv:2312.06635. Differs: maxima per channel, values of any sign, states that start empty, padding,
@@ -46,6 +47,7 @@
 
 mod backward;
 mod composed;
+mod decay;
 mod forward;
 mod head;
 mod op;
@@ -58,6 +60,8 @@ mod state;
 mod step;
 mod tiles;
 
+#[cfg(test)]
+mod decay_tests;
 #[cfg(test)]
 mod golden_tests;
 #[cfg(test)]

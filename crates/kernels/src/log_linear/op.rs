@@ -8,6 +8,7 @@ use rayon::prelude::*;
 
 use super::backward::{self, Gradients};
 use super::composed::{self, composed};
+use super::decay::Spread;
 use super::forward::{self, Least};
 use super::head::{Head, Kept, Range};
 use super::setting::Problem;
@@ -42,7 +43,7 @@ const SERIAL: usize = 1 << 16;
 ///
 /// # Panics
 /// If the shapes or types disagree, causal attention has not as many queries as keys, `chunk` is zero,
-/// or a sequence starts in the middle without `causal`.
+/// or there is a decay, or a sequence that starts in the middle, without `causal`.
 ///
 /// Source: Heinsen 2024, eq. (1) to (4), arXiv:2404.05843.
 #[must_use]
@@ -53,6 +54,10 @@ pub fn attention(
     setting: LogLinear,
     context: &Context,
 ) -> Tensor<4> {
+    if context.log_decay.is_some() {
+        let Spread { q, k, context, .. } = Spread::new(q, k, setting, context.clone());
+        return attention(q, k, v, setting, &context);
+    }
     let problem = Problem::new(setting, [&q, &k, &v], context);
     if !on_cpu(&q) {
         return composed(q, k, v, setting, context).0;
@@ -81,6 +86,11 @@ pub fn attention_with_state(
     setting: LogLinear,
     context: Context,
 ) -> (Tensor<4>, LogState) {
+    if context.log_decay.is_some() {
+        let Spread { q, k, context, end } = Spread::new(q, k, setting, context);
+        let (y, state) = attention_with_state(q, k, v, setting, context);
+        return (y, end.of(state));
+    }
     let problem = Problem::new(setting, [&q, &k, &v], &context);
     if !on_cpu(&q) {
         return composed(q, k, v, setting, &context);

@@ -1,4 +1,4 @@
-//! The definition in three forms, on host numbers of one head in f64: slow and plain.
+//! The definition in several forms, on host numbers of one head in f64: slow and plain.
 //!
 //! Source: Heinsen 2024, eq. (1), (4), and (5) with (6), arXiv:2404.05843; the state starts empty, not
 //! at the zero of eq. (7), with which the forms disagree.
@@ -96,17 +96,23 @@ pub fn linearised(n: Sizes, [q, k, u]: [&[f64]; 3], causal: bool) -> Vec<f64> {
 
 /// Token by token: `H ← ln(e^H + e^{k + u})`, `H⁰ ← ln(e^{H⁰} + e^k)`.
 #[must_use]
-pub fn sequential(n: Sizes, [q, k, u]: [&[f64]; 3]) -> Vec<f64> {
+pub fn sequential(n: Sizes, qkv: [&[f64]; 3]) -> Vec<f64> {
+    fading(n, qkv, &vec![0.0; n.d_k])
+}
+
+/// Token by token with a decay: `H ← ln(e^{H + g} + e^{k + u})`, `H⁰ ← ln(e^{H⁰ + g} + e^k)`.
+#[must_use]
+pub fn fading(n: Sizes, [q, k, u]: [&[f64]; 3], log_decay: &[f64]) -> Vec<f64> {
     let mut h = vec![f64::NEG_INFINITY; n.d_k * n.d_v];
     let mut h_z = vec![f64::NEG_INFINITY; n.d_k];
     let mut y = Vec::with_capacity(n.time_q * n.d_v);
     for t in 0..n.time_q {
         for i in 0..n.d_k {
-            let k = k[t * n.d_k + i];
-            h_z[i] = log_sum_exp([h_z[i], k].into_iter());
+            let (k, g) = (k[t * n.d_k + i], log_decay[i]);
+            h_z[i] = log_sum_exp([h_z[i] + g, k].into_iter());
             for j in 0..n.d_v {
                 let place = i * n.d_v + j;
-                h[place] = log_sum_exp([h[place], k + u[t * n.d_v + j]].into_iter());
+                h[place] = log_sum_exp([h[place] + g, k + u[t * n.d_v + j]].into_iter());
             }
         }
         let query = |i: usize| q[t * n.d_k + i];

@@ -39,7 +39,7 @@ impl Default for LogLinear {
 /// What surrounds queries, keys and values; by default nothing.
 ///
 /// # Shapes
-/// - `blocked`: `[batch, time_k]`; `starts`: `[batch, time]`
+/// - `blocked`: `[batch, time_k]`; `starts`: `[batch, time]`; `log_decay`: `[heads, d_k]`
 #[derive(Clone, Debug, Default)]
 pub struct Context {
     /// `true` where a key must not be seen.
@@ -48,6 +48,12 @@ pub struct Context {
     pub starts: Option<Tensor<2, Bool>>,
     /// What the tokens before these left behind.
     pub state: Option<LogState>,
+    /// Logarithm of what remains of a key channel from one token to the next, at most zero; causal only.
+    ///
+    /// ```text
+    /// A[t, s] = Σ_i e^{q_ti + k_si + (t − s) g_i}
+    /// ```
+    pub log_decay: Option<Tensor<2>>,
 }
 
 /// Tokens that are computed together.

@@ -190,6 +190,7 @@ impl<'a> HeadState<'a> {
     }
 
     /// Moves to the maxima given, no smaller than the present ones up to rounding.
+    #[inline(always)]
     pub(super) fn rescale<S: Scalar>(&mut self, key_max: &[S], value_max: &[S]) {
         if let Some(factors) = self.raise(key_max, value_max) {
             factors.apply(self.sums, self.norm);
@@ -203,29 +204,34 @@ impl<'a> HeadState<'a> {
         if rows.is_none() && columns.is_none() {
             return None;
         }
-        let ones = |n| vec![1.0; n];
-        Some(Factors {
-            rows: rows.unwrap_or_else(|| ones(self.norm.len())),
-            columns: columns.unwrap_or_else(|| ones(self.value_max.len())),
-        })
+        Some(Factors { rows: rows.unwrap_or_else(|| vec![1.0; self.norm.len()]), columns })
     }
 }
 
 /// What moves sums to other maxima.
 pub(super) struct Factors {
-    pub(super) rows: Vec<f64>,
-    pub(super) columns: Vec<f64>,
+    rows: Vec<f64>,
+    /// `None` if all are one.
+    columns: Option<Vec<f64>>,
 }
 
 impl Factors {
     /// Multiplies `M` and `m`.
     #[inline(always)]
     pub(super) fn apply<S: Scalar>(&self, sums: &mut [S], norm: &mut [S]) {
-        let d_v = self.columns.len();
-        for ((row, norm), sums) in self.rows.iter().zip(norm).zip(sums.chunks_exact_mut(d_v)) {
+        let d_v = (sums.len() / norm.len().max(1)).max(1);
+        let sums = sums.chunks_exact_mut(d_v);
+        for ((row, norm), sums) in self.rows.iter().zip(norm).zip(sums) {
+            let same = row.to_bits() == 1.0_f64.to_bits();
             *norm = norm.mul(S::from_f64(*row));
-            for (sum, column) in sums.iter_mut().zip(&self.columns) {
-                *sum = sum.mul(S::from_f64(row * column));
+            match &self.columns {
+                None if same => {}
+                None => sums.iter_mut().for_each(|sum| *sum = sum.mul(S::from_f64(*row))),
+                Some(columns) => {
+                    for (sum, column) in sums.iter_mut().zip(columns) {
+                        *sum = sum.mul(S::from_f64(row * column));
+                    }
+                }
             }
         }
     }

@@ -26,6 +26,8 @@ pub struct LogStream {
     d_k: usize,
     d_v: usize,
     values: Values,
+    /// `[heads, d_k]`, or nothing for no decay.
+    log_decay: Vec<f64>,
     /// The states of all heads, [`LogState::packed`].
     state: Vec<f64>,
     scratch: Vec<f64>,
@@ -51,7 +53,19 @@ impl LogStream {
         assert_eq!(batch, 1, "a stream reads one sequence, the state is of {batch}");
         assert!(heads * d_k * d_v > 0, "heads = {heads}, d_k = {d_k}, d_v = {d_v}: none may be 0");
         let state = state.numbers();
-        Self { heads, d_k, d_v, values, state, scratch: vec![0.0; 2 * d_k + 2 * d_v] }
+        let (log_decay, scratch) = (Vec::new(), vec![0.0; 2 * d_k + 2 * d_v]);
+        Self { heads, d_k, d_v, values, log_decay, state, scratch }
+    }
+
+    /// The same stream with a past that fades: see [`super::Context::log_decay`].
+    ///
+    /// # Panics
+    /// If `log_decay` is not `[heads, d_k]`.
+    #[must_use]
+    pub fn with_log_decay(self, log_decay: Vec<f64>) -> Self {
+        let (found, expected) = (log_decay.len(), self.heads * self.d_k);
+        assert_eq!(found, expected, "length of the decay of {} heads", self.heads);
+        Self { log_decay, ..self }
     }
 
     /// What the tokens so far left behind.
@@ -73,6 +87,12 @@ impl LogStream {
         let expected = [heads * d_k, heads * d_k, heads * d_v, heads * d_v];
         let found = [q.len(), k.len(), v.len(), y.len()];
         assert_eq!(found, expected, "lengths of q, k, v and y");
+        let states = self.state.chunks_exact_mut(length(d_k, d_v));
+        for (state, log_decay) in states.zip(self.log_decay.chunks_exact(d_k)) {
+            for (a, g) in HeadState::new(state, d_k, d_v).key_max.iter_mut().zip(log_decay) {
+                *a += g;
+            }
+        }
         let (log, qkv) = (values == Values::Log, [q, k, v]);
         let (state, scratch) = (&mut self.state[..], &mut self.scratch[..]);
         unsafe { launch(Step { heads, d_k, d_v, log, qkv, state, scratch, y }) };
@@ -110,7 +130,8 @@ impl Kernel<f64> for Step<'_> {
 
 /// Raises maxima to `x`; the new ones if any grew.
 fn raised(max: &[f64], x: &[f64]) -> Option<Vec<f64>> {
-    let grew = max.iter().zip(x).any(|(max, x)| x > max);
+    // Over all of them: a loop that may end early takes no vectors.
+    let grew = max.iter().zip(x).fold(false, |grew, (max, x)| grew || x > max);
     grew.then(|| max.iter().zip(x).map(|(max, x)| max.max(*x)).collect())
 }
 

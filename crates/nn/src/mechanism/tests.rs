@@ -31,7 +31,7 @@ impl Case {
     }
 
     fn log(self, causal: bool, values: LogValues) -> LogAttention {
-        let config = LogConfig { n_heads: self.n_heads, causal, values };
+        let config = LogConfig { causal, values, ..LogConfig::new(self.n_heads) };
         double(config.init(self.d_model, &Device::default()).unwrap())
     }
 
