@@ -54,7 +54,7 @@ pub use forecast_config::{
 pub use observer::{Observer, Silent};
 pub use precision::Precision;
 pub use predict::{PredictRequest, Prediction, predict};
-pub use regard_nn::mechanism::Certificate;
+pub use regard_nn::mechanism::StreamCertificate;
 pub use run::{Outcome, TrainOptions, evaluate, make_data, resume, train};
 pub use run_config::RunConfig;
 pub use run_folder::ROOT as RUNS_ROOT;

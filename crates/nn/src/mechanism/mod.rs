@@ -34,7 +34,7 @@ pub use primal_dual::{
 };
 pub(crate) use recurrent::recurrent_enum;
 pub use recurrent::{
-    Certificate, ROUNDINGS, Recurrent, Rows, State, StateVisitor, certify, streaming,
+    ROUNDINGS, Recurrent, Rows, State, StateVisitor, StreamCertificate, certify, streaming,
 };
 pub use softmax::{SoftmaxAttention, SoftmaxConfig, SoftmaxState};
 

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use burn::tensor::Device;
 use burn::tensor::activation::softmax;
-use regard_nn::mechanism::Certificate;
+use regard_nn::mechanism::StreamCertificate;
 use regard_nn::model::classifier::Classifier;
 
 use super::live::{Origin, Saved};
@@ -86,7 +86,7 @@ impl ClassStream {
     /// # Panics
     /// If there is no row, or not one value for each channel of every row.
     #[must_use]
-    pub fn certify(&self, rows: &[f64]) -> Certificate {
+    pub fn certify(&self, rows: &[f64]) -> StreamCertificate {
         self.rows.certify(rows)
     }
 }

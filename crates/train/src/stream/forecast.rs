@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use burn::tensor::Device;
-use regard_nn::mechanism::Certificate;
+use regard_nn::mechanism::StreamCertificate;
 use regard_nn::model::Model;
 use regard_nn::model::baseline::LstmForecaster;
 
@@ -71,7 +71,7 @@ impl ForecastStream {
     /// # Panics
     /// If there is no row, or not one value for each channel of every row.
     #[must_use]
-    pub fn certify(&self, rows: &[f64]) -> Certificate {
+    pub fn certify(&self, rows: &[f64]) -> StreamCertificate {
         self.rows.certify(rows)
     }
 }

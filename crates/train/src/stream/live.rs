@@ -196,3 +196,94 @@ impl StateVisitor for Replace {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use burn::tensor::{Int, TensorData};
+    use regard_nn::model::language_model::{LanguageModel, LanguageModelConfig, LanguageShape};
+
+    fn token(token: i64) -> Tensor<2, Int> {
+        Tensor::from_data(TensorData::new(vec![token], [1, 1]), &Device::default())
+    }
+
+    fn live(mixer: &str) -> Live<LanguageModel> {
+        let text =
+            format!(r#"{{ "d_model": 6, "n_layers": 2, "mixer": {mixer}, "convolution": 3 }}"#);
+        let config: LanguageModelConfig = serde_json::from_str(&text).unwrap();
+        let shape = LanguageShape { vocabulary: 5, window: 4 };
+        let origin = Origin { run: "run".to_owned(), hash: "0".to_owned() };
+        Live::new(config.init(shape, &Device::default()).unwrap(), origin)
+    }
+
+    const MIXERS: [(&str, &str, Precision); 6] = [
+        (r#"{ "kind": "log", "n_heads": 2 }"#, "packed", Precision::F64),
+        (r#"{ "kind": "softmax", "n_heads": 2 }"#, "k", Precision::F32),
+        (r#"{ "kind": "linear", "n_heads": 2 }"#, "norm", Precision::F32),
+        (r#"{ "kind": "easy", "n_heads": 2 }"#, "values", Precision::F32),
+        (r#"{ "kind": "lstm" }"#, "cell", Precision::F32),
+        (r#"{ "kind": "larnn", "n_heads": 2 }"#, "0.cells", Precision::F32),
+    ];
+
+    #[test]
+    fn a_state_is_named_tensors_of_their_own_precision_and_comes_back() {
+        for (mixer, part, precision) in MIXERS {
+            let mut live = live(mixer);
+            assert!(live.tensors().is_empty());
+            for t in [1, 4, 2, 2, 0] {
+                live.step(token(t));
+            }
+            let saved = live.tensors();
+            let name = format!("blocks.1.mixer.{part}");
+            assert_eq!(saved[&name].precision, precision, "{:?}", saved.keys());
+            let expected = live.step(token(3)).into_data();
+            live.restart();
+            live.replace(token(0), saved.clone()).unwrap();
+            assert_eq!(live.tensors(), saved);
+            assert_eq!(live.step(token(3)).into_data(), expected, "{mixer}");
+            live.replace(token(0), Parameters::new()).unwrap();
+            assert!(live.tensors().is_empty());
+        }
+    }
+
+    #[test]
+    fn parts_that_do_not_fit_are_named() {
+        for (mixer, part, precision) in MIXERS {
+            let mut live = live(mixer);
+            live.step(token(1));
+            let saved = live.tensors();
+            let name = format!("blocks.0.mixer.{part}");
+            let mut refused = |change: &dyn Fn(&mut Parameters)| {
+                let mut tensors = saved.clone();
+                change(&mut tensors);
+                live.replace(token(0), tensors).unwrap_err()
+            };
+            let missing = refused(&|tensors| drop(tensors.remove(&name)));
+            assert_eq!(missing, format!("the state {name} is missing"));
+            let found = saved[&name].clone();
+            let more = refused(&|tensors| drop(tensors.insert("more".to_owned(), found.clone())));
+            assert_eq!(more, "the model has no state more");
+            let other = match precision {
+                Precision::F32 => Precision::F64,
+                Precision::F64 => Precision::F32,
+            };
+            let shape = found.shape.clone();
+            let cast = Array { precision: other, ..found.clone() };
+            assert_eq!(
+                refused(&|tensors| drop(tensors.insert(name.clone(), cast.clone()))),
+                format!(
+                    "the state {name} is {} {shape:?}, the model's is {} {shape:?}",
+                    other.name(),
+                    precision.name()
+                )
+            );
+            let twice = Array {
+                shape: [&[2], &shape[..]].concat(),
+                values: found.values.repeat(2),
+                ..found
+            };
+            let message = refused(&|tensors| drop(tensors.insert(name.clone(), twice.clone())));
+            assert!(message.starts_with(&format!("the state {name} is")), "{message}");
+        }
+    }
+}

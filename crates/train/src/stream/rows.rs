@@ -3,7 +3,7 @@
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use regard_data::normalize::Normalization;
-use regard_nn::mechanism::{Certificate, Recurrent, certify};
+use regard_nn::mechanism::{Recurrent, StreamCertificate, certify};
 
 use super::live::{Live, Origin};
 use crate::model_file::Parameters;
@@ -39,7 +39,7 @@ impl<M: Recurrent<Input = Tensor<3>> + Module> RowModel<M> {
     }
 
     /// Compares steps with the whole sequence of these rows.
-    pub(super) fn certify(&self, rows: &[f64]) -> Certificate {
+    pub(super) fn certify(&self, rows: &[f64]) -> StreamCertificate {
         certify(&self.live.model, self.input(rows))
     }
 

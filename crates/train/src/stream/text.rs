@@ -11,7 +11,7 @@ use std::path::Path;
 use burn::tensor::Device;
 use regard_data::DataError;
 use regard_data::text::{Text, TextError, Tokenizer};
-use regard_nn::mechanism::{Certificate, certify};
+use regard_nn::mechanism::{StreamCertificate, certify};
 use regard_nn::model::language_model::LanguageModel;
 
 use super::live::{Live, Origin, Saved};
@@ -127,7 +127,7 @@ impl TextStream {
     /// [`TrainError::Data`] if it has a character that the model does not know; nothing of it is read.
     pub fn push(&mut self, bytes: &[u8], line: u64, offset: u64) -> Result<(), TrainError> {
         let place = |error| placed(error, line, offset, self.line.read);
-        for (token, characters) in self.tokens(bytes).map_err(place)? {
+        for (token, characters) in self.tokens(ORIGIN, bytes).map_err(place)? {
             self.line.read += characters;
             if !self.logits.is_empty() {
                 self.line.nats += nats(&self.logits, token);
@@ -158,20 +158,25 @@ impl TextStream {
     }
 
     /// Compares the logits of what follows every token of a text, in steps and at once; of no more tokens
-    /// than `at_most`.
+    /// than `at_most`. `origin` is what messages call the text.
     ///
     /// # Errors
     /// [`TrainError::Data`] if the text is empty or has a character that the model does not know.
-    pub fn certify(&self, bytes: &[u8], at_most: usize) -> Result<Certificate, TrainError> {
-        let tokens = self.tokens(bytes)?;
+    pub fn certify(
+        &self,
+        origin: &str,
+        bytes: &[u8],
+        at_most: usize,
+    ) -> Result<StreamCertificate, TrainError> {
+        let tokens = self.tokens(origin, bytes)?;
         let n = tokens.len().min(at_most);
         let tokens = tokens.into_iter().map(|(token, _)| token).take(n);
         Ok(certify(&self.live.model, token_tensor(tokens, [1, n], &Device::default())))
     }
 
     /// Tokens, and the characters that begin in each.
-    fn tokens(&self, bytes: &[u8]) -> Result<Vec<(u32, u64)>, TrainError> {
-        let text = Text::new(ORIGIN, bytes.to_vec())?;
+    fn tokens(&self, origin: &str, bytes: &[u8]) -> Result<Vec<(u32, u64)>, TrainError> {
+        let text = Text::new(origin, bytes.to_vec())?;
         let tokens = self.tokenizer.encode(&text, 0..bytes.len())?;
         let mut decoded = Vec::new();
         let with_characters = |token| {

@@ -46,7 +46,7 @@ pub(crate) struct StreamArgs {
     /// classifies, else never.
     #[arg(long, value_name = "N")]
     window: Option<usize>,
-    /// Save the state at the end of the input and at Ctrl-C. A line of text without a line break at
+    /// Save the state at the end of the input, at an error in it, and at Ctrl-C. A line of text without a line break at
     /// its end is then part of the state, and written by the stream that goes on.
     #[arg(long, value_name = "FILE")]
     snapshot: Option<PathBuf>,
@@ -102,11 +102,31 @@ pub(crate) fn run(args: &StreamArgs, out: &mut impl Write) -> Result<()> {
     } else {
         header(&stream, out)?;
     }
-    let mut input = Parts::new(std::io::stdin().lock(), longest(&stream));
     let shared = Shared::new(Live { stream, progress });
     if let Some(file) = &args.snapshot {
         shared.save_when_stopped(file)?;
     }
+    let ended = read(&shared, args, settings, out);
+    let mut live = shared.lock();
+    let finished = match &args.snapshot {
+        // What was read before an error is worth going on from.
+        Some(file) => live.save_and_tell(file),
+        None if ended.is_ok() => text::finish(&mut live, out),
+        None => Ok(()),
+    };
+    // The lock is never given back: a signal that comes now finds the work done.
+    std::mem::forget(live);
+    ended.and(finished)
+}
+
+/// Reads until the input ends.
+fn read(
+    shared: &Shared,
+    args: &StreamArgs,
+    settings: Settings,
+    out: &mut impl Write,
+) -> Result<()> {
+    let mut input = Parts::new(std::io::stdin().lock(), longest(&shared.lock().stream));
     while let Some(part) = input.next()? {
         let mut live = shared.lock();
         take(&mut live, &part, settings, out)?;
@@ -116,11 +136,6 @@ pub(crate) fn run(args: &StreamArgs, out: &mut impl Write) -> Result<()> {
         {
             live.save(file)?;
         }
-    }
-    let mut live = shared.lock();
-    match &args.snapshot {
-        Some(file) => live.save_and_tell(file)?,
-        None => text::finish(&mut live, out)?,
     }
     Ok(())
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use regard_train::stream::{Progress, Stream};
-use regard_train::{Certificate, Precision};
+use regard_train::{Precision, StreamCertificate};
 
 use super::command::Settings;
 use super::input::{Parts, whole};
@@ -25,11 +25,12 @@ pub(super) fn run(
     settings: Settings,
     out: &mut impl Write,
 ) -> Result<()> {
-    let mut input: Box<dyn BufRead> = if file == Path::new("-") {
-        Box::new(std::io::stdin().lock())
+    let (mut input, name): (Box<dyn BufRead>, String) = if file == Path::new("-") {
+        (Box::new(std::io::stdin().lock()), "standard input".to_owned())
     } else {
-        let opened = File::open(file).with_context(|| format!("cannot read {}", file.display()))?;
-        Box::new(BufReader::new(opened))
+        let name = file.display().to_string();
+        let opened = File::open(file).with_context(|| format!("cannot read {name}"))?;
+        (Box::new(BufReader::new(opened)), name)
     };
     let at_most = match settings.window {
         0 => MAX_ROWS,
@@ -47,11 +48,15 @@ pub(super) fn run(
         Stream::Text(stream) => {
             let mut bytes = Vec::new();
             let limit = MAX_BYTES as u64;
-            input.by_ref().take(limit).read_to_end(&mut bytes).context("cannot read the text")?;
+            input
+                .by_ref()
+                .take(limit)
+                .read_to_end(&mut bytes)
+                .with_context(|| format!("cannot read {name}"))?;
             if bytes.len() == MAX_BYTES {
                 bytes.truncate(whole(&bytes));
             }
-            (stream.certify(&bytes, MAX_ROWS)?, "tokens", stream.precision())
+            (stream.certify(&name, &bytes, MAX_ROWS)?, "tokens", stream.precision())
         }
     };
     print(&certificate, run, unit, precision, out)
@@ -77,13 +82,13 @@ fn read_rows(input: impl BufRead, channels: &[String], at_most: usize) -> Result
 }
 
 fn print(
-    certificate: &Certificate,
+    certificate: &StreamCertificate,
     run: &Path,
     unit: &str,
     precision: Precision,
     out: &mut impl Write,
 ) -> Result<()> {
-    let Certificate { n_rows, difference, scale, bound } = *certificate;
+    let StreamCertificate { n_rows, difference, scale, bound } = *certificate;
     let relative = certificate.relative();
     writeln!(
         out,

@@ -13,12 +13,12 @@ use burn::tensor::{DType, Tensor};
 
 use super::{Recurrent, Rows};
 
-/// The bound of a [`Certificate`] in units of the machine epsilon.
+/// The bound of a [`StreamCertificate`] in units of the machine epsilon.
 pub const ROUNDINGS: f64 = 2048.0;
 
 /// How far steps are from the whole sequence.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Certificate {
+pub struct StreamCertificate {
     /// Rows compared.
     pub n_rows: usize,
     /// Largest difference; infinite where one form gives a number and the other none.
@@ -29,7 +29,7 @@ pub struct Certificate {
     pub bound: f64,
 }
 
-impl Certificate {
+impl StreamCertificate {
     /// The difference as a share of the scale.
     #[must_use]
     pub fn relative(&self) -> f64 {
@@ -48,7 +48,7 @@ impl Certificate {
 /// # Panics
 /// As [`Recurrent::parallel`], or if the device cannot hand over its memory.
 #[must_use]
-pub fn certify<R: Recurrent + ?Sized>(module: &R, x: R::Input) -> Certificate {
+pub fn certify<R: Recurrent + ?Sized>(module: &R, x: R::Input) -> StreamCertificate {
     let n_rows = x.n_rows();
     let whole = module.parallel(x.clone());
     let steps = streaming(module, x);
@@ -59,7 +59,7 @@ pub fn certify<R: Recurrent + ?Sized>(module: &R, x: R::Input) -> Certificate {
     };
     let [whole, steps] = [whole, steps].map(|x| x.into_data().iter::<f64>().collect::<Vec<f64>>());
     let mut certificate =
-        Certificate { n_rows, difference: 0.0, scale: 0.0, bound: ROUNDINGS * epsilon };
+        StreamCertificate { n_rows, difference: 0.0, scale: 0.0, bound: ROUNDINGS * epsilon };
     for (whole, step) in whole.into_iter().zip(steps) {
         let apart = match (whole - step).abs() {
             _ if whole.is_infinite() && whole.to_bits() == step.to_bits() => 0.0,

@@ -13,7 +13,7 @@ mod state;
 
 use burn::tensor::{Int, Tensor};
 
-pub use certificate::{Certificate, ROUNDINGS, certify, streaming};
+pub use certificate::{ROUNDINGS, StreamCertificate, certify, streaming};
 pub(crate) use stack::recurrent_enum;
 pub use state::{State, StateVisitor};
 
