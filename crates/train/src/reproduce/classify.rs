@@ -80,6 +80,8 @@ pub struct SeedRow {
     pub scores: Vec<ClassRow>,
     /// Test accuracy of every epoch, per seed.
     pub curves: Vec<Vec<f64>>,
+    /// Seconds of the fastest epoch, per seed: what other programs on the machine disturb least.
+    pub fastest_epochs: Vec<f64>,
     /// Folders of the runs; empty for a baseline.
     pub runs: Vec<PathBuf>,
 }
@@ -154,6 +156,7 @@ impl SeedRow {
             is_baseline,
             scores: Vec::new(),
             curves: Vec::new(),
+            fastest_epochs: Vec::new(),
             runs: Vec::new(),
         }
     }
@@ -161,6 +164,8 @@ impl SeedRow {
     pub(super) fn add(&mut self, report: ClassifyReport, folder: PathBuf) {
         let curve = report.training.curve.iter().filter_map(|row| row.test_accuracy);
         self.curves.push(curve.collect());
+        let seconds = report.training.curve.iter().map(|row| row.seconds);
+        self.fastest_epochs.extend(seconds.min_by(f64::total_cmp));
         self.scores.extend(report.scores.into_iter().next());
         self.runs.push(folder);
     }

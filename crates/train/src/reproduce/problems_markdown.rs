@@ -48,7 +48,7 @@ fn section(out: &mut String, problem: &ProblemResult) {
         "\n### {}\n\n{} training and {} test series, up to {time} steps of {channels} channels, {classes} \
          classes.\n\n\
          | method | parameters | multiply-adds | seeds | chosen | last | best on test | head distance | \
-         s per epoch | settings |\n|---|---|---|---|---|---|---|---|---|---|\n",
+         fastest epoch, s | settings |\n|---|---|---|---|---|---|---|---|---|---|\n",
         problem.name, problem.n_train, problem.n_test
     );
     for row in &problem.rows {
@@ -77,7 +77,7 @@ fn line(row: &ProblemRow) -> String {
         percent(&row.last()),
         percent(&row.best()),
         heads(row),
-        mean_and_half_width(&row.seconds()).map_or("–".to_owned(), |(s, _)| format!("{s:.2}")),
+        row.seconds().map_or("–".to_owned(), |s| format!("{s:.3}")),
         if settings.is_empty() { "–".to_owned() } else { format!("`{settings}`") },
     )
 }
