@@ -163,6 +163,7 @@ pub fn reproduce(
 
 /// Writes the page and its numbers.
 fn write(folder: &Path, page: &str, results: &impl Serialize) -> Result<(), TrainError> {
+    std::fs::create_dir_all(folder).map_err(TrainError::io("create", folder))?;
     let json = serde_json::to_string_pretty(results).expect("results have a JSON form");
     for (file, text) in [("README.md", page), ("results.json", &json)] {
         let file = folder.join(file);
