@@ -32,7 +32,7 @@ line, its tokens, its nats per character given everything before, and their mean
 The memory does not grow with the stream, but for softmax attention. A restored stream goes on bit
 for bit as if it had not stopped, and writes no header.";
 
-/// Read a live stream from standard input with a trained model: classes, forecasts, or text.
+/// Read rows or text from standard input with a trained model, line by line.
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct StreamArgs {
