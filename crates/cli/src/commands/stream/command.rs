@@ -51,7 +51,12 @@ pub(crate) struct StreamArgs {
     #[arg(long, value_name = "FILE")]
     snapshot: Option<PathBuf>,
     /// Save the state after every so many lines, too.
-    #[arg(long, value_name = "N", requires = "snapshot", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(
+        long,
+        value_name = "N",
+        requires = "snapshot",
+        value_parser = clap::value_parser!(u64).range(1..)
+    )]
     snapshot_every: Option<u64>,
     /// Go on from a saved state of the same model.
     #[arg(long, value_name = "FILE")]
