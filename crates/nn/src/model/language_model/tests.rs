@@ -3,6 +3,7 @@
 use burn::module::{ModuleVisitor, Param};
 use burn::optim::{AdamConfig, GradientsParams};
 use burn::tensor::TensorData;
+use burn::tensor::activation::log_softmax;
 use regard_kernels::testing::{assert_close, double};
 
 use super::*;
@@ -59,6 +60,22 @@ fn the_paper_s_model_has_its_number_of_parameters_and_its_share_of_decay() {
     let count = LanguageModelConfig::paper().n_parameters(shape);
     assert_eq!(count.total(), 124_879_872);
     assert_eq!((count.matrices, count.vectors), (124_747_776, 132_096));
+}
+
+#[test]
+#[ignore = "half a gigabyte of parameters, and some seconds"]
+fn the_paper_s_model_runs_at_full_size() {
+    let shape = LanguageShape { vocabulary: 50_304, window: 1024 };
+    let device = Device::default();
+    let model = LanguageModelConfig::paper().init(shape, &device).unwrap();
+    assert_eq!(model.num_params(), 124_879_872);
+    let x: Vec<i64> = (0..64).map(|i| (i * 7919) % 50_304).collect();
+    let x = Tensor::<2, Int>::from_data(TensorData::new(x, [1, 64]), &device);
+    let logits = model.forward(x);
+    assert_eq!(logits.dims(), [1, 64, 50_304]);
+    let loss = -log_softmax(logits, 2).mean().into_scalar::<f32>();
+    // Untrained: no token is much likelier than others.
+    assert!((loss - 50_304.0_f32.ln()).abs() < 0.5, "{loss}");
 }
 
 #[test]

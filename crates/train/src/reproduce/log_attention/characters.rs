@@ -60,7 +60,7 @@ const ROWS: [Row; 7] = [
     Row { label: LOG, mixer: "log", set: &[] },
     Row { label: SOFTMAX, mixer: "softmax", set: &[] },
     Row { label: "linear", mixer: "linear", set: &[] },
-    Row { label: "LSTM", mixer: "lstm", set: &["model.block.d_ff=260"] },
+    Row { label: "LSTM", mixer: "lstm", set: &["model.block.d_ff=191"] },
     Row { label: "log, values of any sign", mixer: "log", set: &["model.mixer.values=\"linear\""] },
     Row { label: PAPER_LOG, mixer: "log", set: PAPER },
     Row { label: PAPER_SOFTMAX, mixer: "softmax", set: PAPER },

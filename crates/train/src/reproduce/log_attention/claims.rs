@@ -63,7 +63,7 @@ fn constant_cost(tokens: &Tokens) -> Claim {
         "Time and memory per token are constant.",
         format!(
             "{} tokens one by one: {:.1} µs per token in the first 10,000, {:.1} in the last (blocks {:.1} to \
-             {:.1}); resident memory {growth}; distance from f64 {:.1e} throughout",
+             {:.1}, medians over groups of 100); resident memory {growth}; distance from f64 {:.1e} throughout",
             tokens.n, tokens.first, tokens.last, tokens.range.0, tokens.range.1, tokens.error
         ),
         holds(does),

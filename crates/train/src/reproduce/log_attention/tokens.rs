@@ -1,6 +1,6 @@
 //! Many tokens one by one: time and memory per token, and the distance from double precision.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use burn::tensor::{DType, Device, FloatDType, Tensor, TensorData};
 use regard_kernels::log_linear::{
@@ -8,18 +8,21 @@ use regard_kernels::log_linear::{
 };
 use serde::Serialize;
 
+use super::super::median;
 use super::{D_HEAD, HEADS, apart, normal, process_bytes, rng};
 use crate::observer::Observer;
 
-/// Tokens between two comparisons, whose time is taken as a whole.
+/// Tokens between two comparisons.
 const BLOCK: usize = 10_000;
+/// Tokens that are timed together.
+const GROUP: usize = 100;
 
 /// What a long stream took.
 #[derive(Debug, Serialize)]
 pub struct Tokens {
     /// Tokens.
     pub n: usize,
-    /// Microseconds per token of the first ten thousand.
+    /// Microseconds per token of the first ten thousand, median over groups of a hundred.
     pub first: f64,
     /// Of the last ten thousand.
     pub last: f64,
@@ -46,7 +49,7 @@ pub(super) fn measure(n: usize, observer: &mut dyn Observer) -> Option<Tokens> {
     for block in 0..blocks {
         let x = [0; 3].map(|_| normal(BLOCK * HEADS * D_HEAD, &mut rng));
         let (rows, time) = steps(&mut stream, &x);
-        times.push(time.as_secs_f64() * 1e6 / BLOCK as f64);
+        times.push(time * 1e6 / GROUP as f64);
         let [double, single] = [FloatDType::F64, FloatDType::F32].map(|dtype| {
             let state = &mut states[usize::from(dtype == FloatDType::F32)];
             let [q, k, v] = x.each_ref().map(|x| tensor(x).cast(dtype));
@@ -88,21 +91,26 @@ fn tensor(x: &[f64]) -> Tensor<4> {
     Tensor::<4>::from_data(data, (&Device::default(), DType::F64)).swap_dims(1, 2)
 }
 
-/// The results of a block token by token, rounded to single precision, and the time of the steps.
-fn steps(stream: &mut LogStream, [q, k, v]: &[Vec<f64>; 3]) -> (Vec<f64>, Duration) {
+/// The results of a block token by token, rounded to single precision, and the median time of its groups
+/// in seconds.
+fn steps(stream: &mut LogStream, [q, k, v]: &[Vec<f64>; 3]) -> (Vec<f64>, f64) {
     let width = HEADS * D_HEAD;
     let mut rows = vec![0.0; BLOCK * width];
-    let start = Instant::now();
-    for (t, row) in rows.chunks_exact_mut(width).enumerate() {
-        let token = t * width..(t + 1) * width;
-        stream.step([&q[token.clone()], &k[token.clone()], &v[token]], row);
+    let mut times = Vec::with_capacity(BLOCK / GROUP);
+    for (group, rows) in rows.chunks_exact_mut(GROUP * width).enumerate() {
+        let start = Instant::now();
+        for (t, row) in rows.chunks_exact_mut(width).enumerate() {
+            let at = (group * GROUP + t) * width;
+            let token = at..at + width;
+            stream.step([&q[token.clone()], &k[token.clone()], &v[token]], row);
+        }
+        times.push(start.elapsed().as_secs_f64());
     }
-    let time = start.elapsed();
     #[expect(clippy::cast_possible_truncation, reason = "rounding is the point")]
     for y in &mut rows {
         *y = f64::from(*y as f32);
     }
-    (rows, time)
+    (rows, median(&times).unwrap_or(f64::NAN))
 }
 
 #[cfg(test)]
