@@ -64,7 +64,7 @@ fn lengths(out: &mut String, scaling: &Scaling) {
     out.push_str(
         "\n## Time and memory against length\n\nLog / softmax attention of this library; batch 1, 8 heads of width \
          64, causal, f32, medians. The next token: a stream with sums in f64, and one query over as many stored keys \
-         and values. Memory: resident beyond that before the call, at its largest; what earlier, shorter calls left \
+         and values, which the kernel packs anew for it: no measure of what a decoder for softmax attention could do. Memory: resident beyond that before the call, at its largest; what earlier, shorter calls left \
          to the allocator is not seen.\n\n\
          | tokens | forward, ms | forward and backward, ms | next token, µs | memory, MB |\n|---|---|---|---|---|\n",
     );
