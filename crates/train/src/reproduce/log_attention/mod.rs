@@ -15,6 +15,7 @@ use std::time::Instant;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
+use regard_data::text::Text;
 use serde::Serialize;
 
 use super::{Claim, ReproduceOptions};
@@ -72,6 +73,8 @@ pub(super) fn run(
     after_part: impl Fn(&LogResults) -> Result<(), TrainError>,
 ) -> Result<LogResults, TrainError> {
     let start = Instant::now();
+    // The models of the text come last: a wrong file is to be known before the minutes in between.
+    options.data.as_deref().map(Text::read).transpose()?;
     observer.note("forms");
     let mut results = LogResults {
         study: NAME.to_owned(),
@@ -138,4 +141,24 @@ fn process_bytes(key: &str) -> Option<i64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(':'))?;
     line.split_whitespace().next()?.parse::<i64>().ok().map(|kib| kib * 1024)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::observer::Silent;
+
+    #[test]
+    fn a_text_that_cannot_be_read_is_named_before_anything_is_measured() {
+        let options = ReproduceOptions {
+            out: "out".into(),
+            data: Some("no/such.txt".into()),
+            quick: true,
+            seeds: 1,
+            command: String::new(),
+            version: String::new(),
+        };
+        let error = run(&options, &mut Silent, |_| panic!("something was measured")).unwrap_err();
+        assert!(error.to_string().contains("no/such.txt"), "{error}");
+    }
 }
