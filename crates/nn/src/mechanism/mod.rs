@@ -151,7 +151,7 @@ recurrent_enum! {
         Linear(LinearState),
         /// Sums of constant size relative to the largest keys.
         Log(LogState),
-    }
+    } whole { PrimalDual }
 }
 
 impl Mechanism {

@@ -7,14 +7,13 @@ use super::Recurrent;
 /// Makes an enum of modules [`Recurrent`] where the variants named are: the state is an enum of theirs.
 ///
 /// Rows go in as tensors of numbers. What a variant is called and what its state is stand behind the
-/// name of the enum; a variant that is not named cannot be stepped.
+/// name of the enum; variants that cannot be stepped follow behind `whole`.
 macro_rules! recurrent_enum {
     ($(#[$doc:meta])* $vis:vis $State:ident of $Module:ty {
         $($(#[$variant_doc:meta])* $Variant:ident($state:ty)),+ $(,)?
-    }) => {
+    } $(whole { $($Whole:ident),+ })?) => {
         $(#[$doc])*
         #[derive(Clone, Debug)]
-        #[allow(clippy::large_enum_variant, reason = "one per module; a box would buy nothing")]
         $vis enum $State {
             $($(#[$variant_doc])* $Variant($state)),+
         }
@@ -33,7 +32,6 @@ macro_rules! recurrent_enum {
             type Input = ::burn::tensor::Tensor<3>;
             type State = $State;
 
-            #[allow(unreachable_patterns, reason = "other enums have variants that need sequences")]
             fn step(
                 &self,
                 x: Self::Input,
@@ -48,15 +46,14 @@ macro_rules! recurrent_enum {
                         let (row, state) = $crate::mechanism::Recurrent::step(module, x, past);
                         (row, $State::$Variant(state))
                     })+
-                    _ => panic!("it needs whole sequences"),
+                    $($(Self::$Whole(_) => panic!("it needs whole sequences"),)+)?
                 }
             }
 
-            #[allow(unreachable_patterns, reason = "other enums have variants that need sequences")]
             fn parallel(&self, x: Self::Input) -> ::burn::tensor::Tensor<3> {
                 match self {
                     $(Self::$Variant(module) => $crate::mechanism::Recurrent::parallel(module, x),)+
-                    _ => panic!("it needs whole sequences"),
+                    $($(Self::$Whole(_) => panic!("it needs whole sequences"),)+)?
                 }
             }
         }

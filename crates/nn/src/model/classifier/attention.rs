@@ -366,6 +366,7 @@ impl AttentionClassifier {
 
 recurrent_enum! {
     /// What blocks or a mechanism carry from one row to the next.
+    #[expect(clippy::large_enum_variant, reason = "one per stream; a box would buy nothing")]
     pub BodyState of Body {
         /// Of every block.
         Encoder(Vec<MechanismState>),

@@ -36,6 +36,7 @@ pub struct SeriesState<B> {
 
 recurrent_enum! {
     /// What a classifier carries from one row to the next.
+    #[expect(clippy::large_enum_variant, reason = "one per stream; a box would buy nothing")]
     pub ClassifierState of Classifier {
         /// Around blocks of attention, or a mechanism by itself.
         Classifier(SeriesState<BodyState>),
@@ -43,7 +44,7 @@ recurrent_enum! {
         Lstm(SeriesState<Vec<LstmState>>),
         /// Around GRU layers.
         Gru(SeriesState<Vec<GruState>>),
-    }
+    } whole { Vision, ResidualBilstm, Cnn, PaperLarnn }
 }
 
 impl Classifier {
