@@ -6,9 +6,15 @@
 
 use std::ops::Range as Tokens;
 
+use rayon::prelude::*;
+
 use super::forward::{Least, sweep};
 use super::head::{Head, Kept, Range, Widened, narrow, widened};
-use super::products::{lower_product, lower_times, times, transposed_times, upper_times};
+use super::later::Later;
+use super::products::{
+    add_columns, lower_product, lower_times, times, transposed_times, under_hat, upper_times,
+};
+use super::setting::{Problem, Section};
 use super::stable;
 use super::state::length;
 use super::tiles::{Rows, Tiles};
@@ -38,7 +44,7 @@ pub(super) fn backward<S: Storage + Tables + Least>(
     to: &Gradients<S>,
 ) {
     if range == Range::Own {
-        unsafe { launch(Back { head, start, kept, grad, to }) };
+        Back { head, start, kept, grad, to }.sections();
         return;
     }
     let p = head.p;
@@ -57,7 +63,7 @@ pub(super) fn backward<S: Storage + Tables + Least>(
         let grad = rows(&mut g, p.d_v);
         let [q, k, v] = [rows(q, p.d_k), rows(k, p.d_k), rows(v, p.d_v)];
         let wide_to = Gradients { q, k, v, state: to.state };
-        unsafe { launch(Back { head: &head, start, kept, grad, to: &wide_to }) };
+        Back { head: &head, start, kept, grad, to: &wide_to }.sections();
     } else {
         let start = stable::backward(&wide, head, start, &g, [q, k, v]);
         if let Some(to) = to.state {
@@ -75,7 +81,8 @@ pub(super) fn backward<S: Storage + Tables + Least>(
     }
 }
 
-/// All chunks of a head, the last one first.
+/// What is asked of the backward pass of a head.
+#[derive(Clone, Copy)]
 struct Back<'a, S> {
     head: &'a Head<'a, S>,
     start: &'a [f64],
@@ -84,8 +91,85 @@ struct Back<'a, S> {
     to: &'a Gradients<S>,
 }
 
+impl<S: Storage + Tables + Least> Back<'_, S> {
+    /// The gradients of a head; where threads share it, each section starts from what the sections
+    /// behind it ask.
+    fn sections(&self) {
+        let p = self.head.p;
+        let queries = p.queries(self.head.pieces);
+        let sections = p.sections(&queries);
+        if p.causal {
+            let mut behind = Later::new(p.d_k, p.d_v);
+            if let [section] = &sections[..] {
+                self.pass(Pass::Tokens, section, &mut behind);
+                self.start(&behind);
+                return;
+            }
+            let asked = self.each(Pass::Asked, &sections[1..]);
+            let mut laters = vec![behind; sections.len()];
+            for (i, (section, mut asked)) in sections[1..].iter().zip(asked).enumerate().rev() {
+                if !section.has_start() {
+                    asked.add(laters[i + 1].clone());
+                }
+                laters[i] = asked;
+            }
+            let parts = sections.par_iter().with_max_len(1).zip(&mut laters);
+            parts.for_each(|(section, later)| self.pass(Pass::Tokens, section, later));
+            self.start(&laters[0]);
+        } else {
+            let mut asked = self.each(Pass::Queries, &sections).into_iter();
+            let first = asked.next().expect("there is a section");
+            let all = asked.fold(first, |mut all, asked| {
+                all.add(asked);
+                all
+            });
+            let keys = p.sections(self.head.pieces);
+            keys.par_iter().with_max_len(1).for_each(|section| {
+                self.pass(Pass::Keys, section, &mut all.clone());
+            });
+            self.start(&all);
+        }
+    }
+
+    /// What the queries of every section ask of the keys before it.
+    fn each(&self, pass: Pass, sections: &[Section]) -> Vec<Later<S>> {
+        let asked = |section: &Section| {
+            let mut later = Later::new(self.head.p.d_k, self.head.p.d_v);
+            self.pass(pass, section, &mut later);
+            later
+        };
+        sections.par_iter().with_max_len(1).map(asked).collect()
+    }
+
+    fn pass(&self, pass: Pass, section: &Section, later: &mut Later<S>) {
+        unsafe { launch(Descent { back: *self, pass, section: *section, later }) };
+    }
+}
+
+/// What is done to the chunks of a section.
+#[derive(Clone, Copy)]
+enum Pass {
+    /// What causal queries ask of the keys before the section; no gradient.
+    Asked,
+    /// All gradients of causal attention.
+    Tokens,
+    /// The gradients of queries that see all keys, and what they ask.
+    Queries,
+    /// The gradients of keys and values that all queries see.
+    Keys,
+}
+
+/// All chunks of a section, the last one first; `later` is what is asked from behind it, and then from
+/// its first token on.
+struct Descent<'a, S> {
+    back: Back<'a, S>,
+    pass: Pass,
+    section: Section<'a>,
+    later: &'a mut Later<S>,
+}
+
 /// Working memory beside the tiles.
-struct Scratch<S> {
+struct Scratch<'a, S> {
     tiles: Tiles<S>,
     /// `ĝ`, `[chunk, d_v]`.
     g: Vec<S>,
@@ -99,16 +183,15 @@ struct Scratch<S> {
     turned: Vec<S>,
     /// A gradient before its hat, `[chunk, d_k or d_v]`.
     out: Vec<S>,
-    /// `R`, `[d_k, d_v]`.
-    sums: Vec<S>,
-    /// `r`, `[d_k]`.
-    norm: Vec<S>,
+    /// `R` and `r`
+    later: &'a mut Later<S>,
 }
 
-impl<S: Storage + Tables + Least> Kernel<S> for Back<'_, S> {
+impl<S: Storage + Tables + Least> Kernel<S> for Descent<'_, S> {
     #[inline(always)]
     unsafe fn run<V: Vector<Scalar = S>>(self) {
-        let p = self.head.p;
+        let Self { back, pass, section, later } = self;
+        let p = back.head.p;
         let (chunk, d_k, d_v) = (p.chunk, p.d_k, p.d_v);
         let tiles = Tiles::<S>::new(chunk, d_k, d_v);
         let zeros = |n| vec![S::ZERO; n];
@@ -119,32 +202,27 @@ impl<S: Storage + Tables + Least> Kernel<S> for Back<'_, S> {
             d: zeros(chunk * tiles.row),
             turned: zeros(d_k * d_v),
             out: zeros(chunk * d_k.max(d_v)),
-            sums: zeros(d_k * d_v),
-            norm: zeros(d_k),
+            later,
             tiles,
         };
-        let mut ended = false;
         unsafe {
-            if p.causal {
-                for (index, piece) in self.head.pieces.iter().enumerate().rev() {
-                    self.load(&mut scratch, index);
-                    self.tokens::<V>(&mut scratch, &piece.tokens);
-                    ended = piece.fresh;
-                    if ended {
-                        scratch.sums.fill(S::ZERO);
-                        scratch.norm.fill(S::ZERO);
-                    }
+            if !p.causal {
+                back.load(&mut scratch, 0);
+            }
+            for (index, piece) in section.pieces.iter().enumerate().rev() {
+                if p.causal {
+                    back.load(&mut scratch, section.first + index);
                 }
-            } else {
-                self.load(&mut scratch, 0);
-                for piece in p.queries(&[]).iter() {
-                    self.queries::<V>(&mut scratch, &piece.tokens);
+                match pass {
+                    Pass::Asked => back.asked::<V>(&mut scratch, &piece.tokens),
+                    Pass::Tokens => back.tokens::<V>(&mut scratch, &piece.tokens),
+                    Pass::Queries => back.queries::<V>(&mut scratch, &piece.tokens),
+                    Pass::Keys => back.keys::<V>(&mut scratch, &piece.tokens),
                 }
-                for piece in self.head.pieces {
-                    self.keys::<V>(&mut scratch, &piece.tokens);
+                if piece.fresh {
+                    scratch.later.clear();
                 }
             }
-            self.start(&scratch, ended);
         }
     }
 }
@@ -154,24 +232,27 @@ impl<S: Storage + Tables + Least> Back<'_, S> {
     #[inline(always)]
     unsafe fn load(&self, scratch: &mut Scratch<S>, index: usize) {
         let tiles = &mut scratch.tiles;
-        let (d_k, d_v) = (tiles.d_k, tiles.d_v);
-        let mut from = self.kept.states.at(index * length(d_k, d_v)).cast_const();
-        let (rows, columns) = (tiles.key_max.clone(), tiles.value_max.clone());
+        let mut from = self.kept.states.at(index * length(tiles.d_k, tiles.d_v)).cast_const();
         for part in [&mut tiles.sums, &mut tiles.norm, &mut tiles.key_max, &mut tiles.value_max] {
             unsafe { std::ptr::copy_nonoverlapping(from, part.as_mut_ptr(), part.len()) };
             from = from.wrapping_add(part.len());
         }
-        if rows == tiles.key_max && columns == tiles.value_max {
-            return;
-        }
-        let factor = |(later, now): (&S, &S)| (now.to_f64() - later.to_f64()).min(0.0).exp();
-        let rows: Vec<f64> = rows.iter().zip(&tiles.key_max).map(factor).collect();
-        let columns: Vec<f64> = columns.iter().zip(&tiles.value_max).map(factor).collect();
-        for (i, row) in rows.iter().enumerate() {
-            scratch.norm[i] = scratch.norm[i].mul(S::from_f64(*row));
-            for (sum, column) in scratch.sums[i * d_v..(i + 1) * d_v].iter_mut().zip(&columns) {
-                *sum = sum.mul(S::from_f64(row * column));
-            }
+        scratch.later.lower(&tiles.key_max, &tiles.value_max);
+    }
+
+    /// What some queries ask of the keys before them.
+    #[inline(always)]
+    unsafe fn asked<V: Vector<Scalar = S>>(
+        &self,
+        scratch: &mut Scratch<S>,
+        tokens: &Tokens<usize>,
+    ) {
+        unsafe {
+            self.cotangents::<V>(scratch, tokens);
+            let Scratch { tiles, g, h, later, .. } = scratch;
+            let sizes = [tokens.len(), tiles.d_k, tiles.d_v];
+            transposed_times::<V>(sizes, &tiles.q, g, &mut later.sums, true);
+            add_columns::<V>(&tiles.q, h, &mut later.norm, tokens.len());
         }
     }
 
@@ -186,7 +267,8 @@ impl<S: Storage + Tables + Least> Back<'_, S> {
         let rows = [self.head.k, self.head.v];
         unsafe {
             self.cotangents::<V>(scratch, tokens);
-            let Scratch { tiles, g, h, ones, d, turned, out, sums, norm } = scratch;
+            let Scratch { tiles, g, h, ones, d, turned, out, later } = scratch;
+            let Later { sums, norm, .. } = &mut **later;
             let (d_k, d_v, row) = (tiles.d_k, tiles.d_v, tiles.row);
             tiles.keys_and_values::<V>(rows, tokens, self.head.seen, p.log);
             tiles.scores::<V>(n);
@@ -226,7 +308,8 @@ impl<S: Storage + Tables + Least> Back<'_, S> {
         let n = tokens.len();
         unsafe {
             self.cotangents::<V>(scratch, tokens);
-            let Scratch { tiles, g, h, turned, out, sums, norm, .. } = scratch;
+            let Scratch { tiles, g, h, turned, out, later, .. } = scratch;
+            let Later { sums, norm, .. } = &mut **later;
             let (d_k, d_v) = (tiles.d_k, tiles.d_v);
             V::transpose([d_k, d_v], (tiles.sums.as_ptr(), d_v), (turned.as_mut_ptr(), d_k));
             times::<V>([n, d_v, d_k], g, turned, out, false);
@@ -240,7 +323,8 @@ impl<S: Storage + Tables + Least> Back<'_, S> {
     #[inline(always)]
     unsafe fn keys<V: Vector<Scalar = S>>(&self, scratch: &mut Scratch<S>, tokens: &Tokens<usize>) {
         let (p, n) = (self.head.p, tokens.len());
-        let Scratch { tiles, ones, turned, out, sums, norm, .. } = scratch;
+        let Scratch { tiles, ones, turned, out, later, .. } = scratch;
+        let Later { sums, norm, .. } = &**later;
         let (d_k, d_v) = (tiles.d_k, tiles.d_v);
         unsafe {
             let rows = [self.head.k, self.head.v];
@@ -312,74 +396,27 @@ impl<S: Storage + Tables + Least> Back<'_, S> {
         }
     }
 
-    /// The gradient of the state before the first token, unless a new sequence began there.
-    unsafe fn start(&self, scratch: &Scratch<S>, ended: bool) {
+    /// The gradient of the state before the first token, from what all queries ask of it.
+    fn start(&self, asked: &Later<S>) {
         let Some(to) = self.to.state else { return };
-        let (d_k, d_v) = (scratch.tiles.d_k, scratch.tiles.d_v);
+        let Problem { d_k, d_v, log, .. } = *self.head.p;
         let to = unsafe { std::slice::from_raw_parts_mut(to.at(0), length(d_k, d_v)) };
         to.fill(0.0);
-        if ended {
-            return;
-        }
         let [key_max, value_max] =
             [&self.start[d_k * d_v + d_k..], &self.start[d_k * d_v + 2 * d_k..]];
         let factor = |(start, now): (&f64, &S)| (start - now.to_f64()).min(0.0).exp();
-        let rows = key_max.iter().zip(&scratch.tiles.key_max).map(factor);
-        let columns: Vec<f64> = if self.head.p.log {
-            value_max.iter().zip(&scratch.tiles.value_max).map(factor).collect()
+        let rows = key_max.iter().zip(&asked.key_max).map(factor);
+        let columns: Vec<f64> = if log {
+            value_max.iter().zip(&asked.value_max).map(factor).collect()
         } else {
             vec![1.0; d_v]
         };
         let (sums, rest) = to.split_at_mut(d_k * d_v);
         for (i, row) in rows.enumerate() {
-            rest[i] = -row * scratch.norm[i].to_f64();
+            rest[i] = -row * asked.norm[i].to_f64();
             for (j, column) in columns.iter().enumerate() {
-                sums[i * d_v + j] = row * column * scratch.sums[i * d_v + j].to_f64();
+                sums[i * d_v + j] = row * column * asked.sums[i * d_v + j].to_f64();
             }
         }
-    }
-}
-
-/// `to = hat ∘ (out − x yᵀ)`
-#[inline(always)]
-unsafe fn under_hat<V: Vector>(
-    hat: &[V::Scalar],
-    out: &[V::Scalar],
-    outer: Option<[&[V::Scalar]; 2]>,
-    to: Rows<V::Scalar>,
-    tokens: &Tokens<usize>,
-    d: usize,
-) {
-    for (r, t) in tokens.clone().enumerate() {
-        let mut j = 0;
-        while j < d {
-            let n = V::LANES.min(d - j);
-            unsafe {
-                let mut x = load::<V>(out.as_ptr().add(r * d + j), n);
-                if let Some([a, b]) = outer {
-                    x = x.sub(V::splat(a[r]).mul(load::<V>(b.as_ptr().add(j), n)));
-                }
-                store(x.mul(load::<V>(hat.as_ptr().add(r * d + j), n)), to.at(t).add(j), n);
-            }
-            j += n;
-        }
-    }
-}
-
-/// `to += Xᵀ h`
-#[inline(always)]
-unsafe fn add_columns<V: Vector>(x: &[V::Scalar], h: &[V::Scalar], to: &mut [V::Scalar], n: usize) {
-    let d = to.len();
-    let mut j = 0;
-    while j < d {
-        let lanes = V::LANES.min(d - j);
-        unsafe {
-            let mut sum = load::<V>(to.as_ptr().add(j), lanes);
-            for (r, h) in h[..n].iter().enumerate() {
-                sum = V::splat(*h).mul_add(load::<V>(x.as_ptr().add(r * d + j), lanes), sum);
-            }
-            store(sum, to.as_mut_ptr().add(j), lanes);
-        }
-        j += lanes;
     }
 }

@@ -5,8 +5,10 @@
 
 use std::ops::Range as Tokens;
 
+use rayon::prelude::*;
+
 use super::head::{Head, Kept, Range, Widened, narrow};
-use super::setting::Piece;
+use super::setting::{Piece, Problem, Section};
 use super::stable;
 use super::state::{HeadState, length};
 use super::tiles::Tiles;
@@ -58,18 +60,100 @@ pub(super) fn forward<S: Storage + Tables + Least>(
 }
 
 /// All chunks of a head in one precision; whether its range sufficed.
+///
+/// Where threads share a head, each section starts from the merged states of the sections before it.
 pub(super) fn sweep<S: Storage + Tables + Least>(
     head: &Head<S>,
     state: &mut [f64],
     kept: Option<Kept<S>>,
 ) -> bool {
-    let mut fits = true;
-    unsafe { launch(Sweep { head, state, kept, fits: &mut fits }) };
+    let p = head.p;
+    if !p.causal {
+        let mut states = running_states(head, &p.sections(head.pieces), state);
+        state.copy_from_slice(&states.pop().expect("the state before the first section"));
+    }
+    let queries = p.queries(head.pieces);
+    let sections = p.sections(&queries);
+    let answer = |section: &Section, state: &mut [f64]| {
+        let mut fits = true;
+        unsafe { launch(Sweep { head, section: *section, state, kept, fits: &mut fits }) };
+        fits
+    };
+    if let [section] = &sections[..] {
+        return answer(section, state);
+    }
+    let mut states = if p.causal {
+        running_states(head, &sections[..sections.len() - 1], state)
+    } else {
+        vec![state.to_vec(); sections.len()]
+    };
+    let parts = sections.par_iter().with_max_len(1).zip(&mut states);
+    let fits = parts.map(|(section, state)| answer(section, state)).reduce(|| true, |a, b| a && b);
+    if let Some(last) = states.last() {
+        state.copy_from_slice(last);
+    }
     fits
 }
 
+/// The states before each section and behind the last, by their keys alone.
+fn running_states<S: Storage + Tables + Least>(
+    head: &Head<S>,
+    sections: &[Section],
+    start: &[f64],
+) -> Vec<Vec<f64>> {
+    let Problem { d_k, d_v, log, .. } = *head.p;
+    let left_behind = |section: &Section| {
+        let mut state = vec![0.0; length(d_k, d_v)];
+        HeadState::new(&mut state, d_k, d_v).clear(log);
+        unsafe { launch(Absorb { head, pieces: section.pieces, state: &mut state }) };
+        state
+    };
+    let ends: Vec<Vec<f64>> = if let [section] = sections {
+        vec![left_behind(section)]
+    } else {
+        sections.par_iter().with_max_len(1).map(left_behind).collect()
+    };
+    let mut states = vec![start.to_vec()];
+    for (i, (section, mut end)) in sections.iter().zip(ends).enumerate() {
+        if !section.has_start() {
+            let mut before = states[i].clone();
+            let before = HeadState::new(&mut before, d_k, d_v);
+            HeadState::new(&mut end, d_k, d_v).merge(before);
+        }
+        states.push(end);
+    }
+    states
+}
+
+/// Takes the keys of some chunks into the state.
+struct Absorb<'a, S> {
+    head: &'a Head<'a, S>,
+    pieces: &'a [Piece],
+    state: &'a mut [f64],
+}
+
+impl<S: Storage + Tables + Least> Kernel<S> for Absorb<'_, S> {
+    #[inline(always)]
+    unsafe fn run<V: Vector<Scalar = S>>(self) {
+        let Self { head, pieces, state } = self;
+        let p = head.p;
+        let mut state = HeadState::new(state, p.d_k, p.d_v);
+        let mut tiles = Tiles::<S>::new(p.chunk, p.d_k, p.d_v);
+        tiles.load(&mut state, p.log);
+        for piece in pieces {
+            if piece.fresh {
+                state.clear(p.log);
+                tiles.load(&mut state, p.log);
+            }
+            unsafe { absorb::<V>(head, piece, &mut tiles, &mut state) };
+        }
+    }
+}
+
+/// Answers the queries of a section; where causal, their keys go into the state.
 struct Sweep<'a, S> {
     head: &'a Head<'a, S>,
+    section: Section<'a>,
     state: &'a mut [f64],
     kept: Option<Kept<S>>,
     fits: &'a mut bool,
@@ -78,20 +162,15 @@ struct Sweep<'a, S> {
 impl<S: Storage + Tables + Least> Kernel<S> for Sweep<'_, S> {
     #[inline(always)]
     unsafe fn run<V: Vector<Scalar = S>>(self) {
-        let Self { head, state, kept, fits } = self;
+        let Self { head, section, state, kept, fits } = self;
         let p = head.p;
         let mut state = HeadState::new(state, p.d_k, p.d_v);
         let mut tiles = Tiles::<S>::new(p.chunk, p.d_k, p.d_v);
         tiles.load(&mut state, p.log);
-        if !p.causal {
-            for piece in head.pieces {
-                unsafe { absorb::<V>(head, piece, &mut tiles, &mut state) };
-            }
-            if let Some(kept) = kept {
-                unsafe { keep_state(&tiles, kept, 0) };
-            }
+        if let (Some(kept), false, 0) = (kept, p.causal, section.first) {
+            unsafe { keep_state(&tiles, kept, 0) };
         }
-        for (index, Piece { tokens, fresh }) in p.queries(head.pieces).iter().enumerate() {
+        for (index, Piece { tokens, fresh }) in (section.first..).zip(section.pieces) {
             let chunk = Chunk { head, tokens: tokens.clone(), fresh: *fresh, kept, index };
             *fits = unsafe { chunk.compute::<V>(&mut tiles, &mut state) };
             if !*fits {

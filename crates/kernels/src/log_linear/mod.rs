@@ -34,6 +34,9 @@
 //! in f64, and a head in which one falls below `2^−900` by the recurrence of logarithms. A query that
 //! sees no key gets `−∞`, or zero for values of any sign, and passes no gradient.
 //!
+//! Threads share batch and heads, and where these are few one long sequence: the states before its
+//! sections are merged from what each leaves behind, `R` and `r` from what each asks.
+//!
 //! Four forms compute the same function: [`mod@reference`] from the definition, [`composed`] of Burn
 //! operations on any device, the fused form behind [`attention`] on the CPU, and [`LogStream`] token
 //! by token on plain numbers. A [decay](Context::log_decay) lets the past fade. [`positions`] is the
@@ -50,6 +53,7 @@ mod composed;
 mod decay;
 mod forward;
 mod head;
+mod later;
 mod op;
 mod positions;
 mod products;
@@ -66,6 +70,8 @@ mod decay_tests;
 mod golden_tests;
 #[cfg(test)]
 mod positions_tests;
+#[cfg(test)]
+mod section_tests;
 #[cfg(test)]
 mod state_tests;
 #[cfg(test)]

@@ -1,9 +1,12 @@
 //! Products of the tiles of a chunk: whole, and with triangles.
 #![expect(unsafe_code, reason = "SIMD kernel on raw memory")]
 
+use std::ops::Range as Tokens;
+
+use super::tiles::Rows;
 use crate::cpu::matmul::MatMul;
 use crate::cpu::simd::{Scalar, Vector};
-use crate::pointwise::load;
+use crate::pointwise::{load, store};
 
 /// Rows of triangular products that are taken together: tiles of 6 or 12 rows fit.
 const BLOCK: usize = 12;
@@ -169,5 +172,54 @@ pub(super) unsafe fn transposed_times<V: Vector>(
             c_row: columns,
             accumulate,
         });
+    }
+}
+
+/// `to = hat ∘ (out − x yᵀ)`
+#[inline(always)]
+pub(super) unsafe fn under_hat<V: Vector>(
+    hat: &[V::Scalar],
+    out: &[V::Scalar],
+    outer: Option<[&[V::Scalar]; 2]>,
+    to: Rows<V::Scalar>,
+    tokens: &Tokens<usize>,
+    d: usize,
+) {
+    for (r, t) in tokens.clone().enumerate() {
+        let mut j = 0;
+        while j < d {
+            let n = V::LANES.min(d - j);
+            unsafe {
+                let mut x = load::<V>(out.as_ptr().add(r * d + j), n);
+                if let Some([a, b]) = outer {
+                    x = x.sub(V::splat(a[r]).mul(load::<V>(b.as_ptr().add(j), n)));
+                }
+                store(x.mul(load::<V>(hat.as_ptr().add(r * d + j), n)), to.at(t).add(j), n);
+            }
+            j += n;
+        }
+    }
+}
+
+/// `to += Xᵀ h`
+#[inline(always)]
+pub(super) unsafe fn add_columns<V: Vector>(
+    x: &[V::Scalar],
+    h: &[V::Scalar],
+    to: &mut [V::Scalar],
+    n: usize,
+) {
+    let d = to.len();
+    let mut j = 0;
+    while j < d {
+        let lanes = V::LANES.min(d - j);
+        unsafe {
+            let mut sum = load::<V>(to.as_ptr().add(j), lanes);
+            for (r, h) in h[..n].iter().enumerate() {
+                sum = V::splat(*h).mul_add(load::<V>(x.as_ptr().add(r * d + j), lanes), sum);
+            }
+            store(sum, to.as_mut_ptr().add(j), lanes);
+        }
+        j += lanes;
     }
 }

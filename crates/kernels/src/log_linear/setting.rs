@@ -64,6 +64,28 @@ pub(super) struct Piece {
     pub(super) fresh: bool,
 }
 
+/// Consecutive chunks of one head, for one thread.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Section<'a> {
+    pub(super) pieces: &'a [Piece],
+    /// Number of the first of them.
+    pub(super) first: usize,
+}
+
+impl Section<'_> {
+    /// Whether another sequence begins in it.
+    pub(super) fn has_start(&self) -> bool {
+        self.pieces.iter().any(|piece| piece.fresh)
+    }
+}
+
+/// With fewer heads than this in the whole batch, threads share each of them.
+const FEW_HEADS: usize = 4;
+/// Sections of such a head at most, divided by how many heads there are.
+const SECTIONS: usize = 16;
+/// Tokens of a section at least: its keys are read twice.
+const LEAST_TOKENS: usize = 1024;
+
 /// Sizes, form and masks: everything but numbers.
 #[derive(Clone, Debug)]
 pub(super) struct Problem {
@@ -139,6 +161,19 @@ impl Problem {
     /// The queries in pieces: with their keys where causal.
     pub(super) fn queries<'a>(&self, keys: &'a [Piece]) -> Cow<'a, [Piece]> {
         if self.causal { keys.into() } else { pieces(self.time_q, self.chunk, &[]).into() }
+    }
+
+    /// The chunks of a head in sections that threads can share; one section where heads are many or the
+    /// sequence is short. How many does not depend on the number of threads, so neither do results.
+    pub(super) fn sections<'a>(&self, pieces: &'a [Piece]) -> Vec<Section<'a>> {
+        let heads = self.batch * self.heads;
+        let most = if heads < FEW_HEADS { SECTIONS / heads.max(1) } else { 1 };
+        let time = pieces.last().map_or(0, |last| last.tokens.end);
+        let n = (time / LEAST_TOKENS).min(pieces.len()).clamp(1, most);
+        let bound = |i: usize| i * pieces.len() / n;
+        (0..n)
+            .map(|i| Section { pieces: &pieces[bound(i)..bound(i + 1)], first: bound(i) })
+            .collect()
     }
 
     /// States kept per head for the backward pass: one per chunk, or the last one.

@@ -189,6 +189,18 @@ impl<'a> HeadState<'a> {
         self.norm.iter().all(|m| *m == 0.0)
     }
 
+    /// Takes in what other keys left behind.
+    pub(super) fn merge(&mut self, mut other: HeadState) {
+        let larger = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a.max(*b)).collect();
+        let key_max: Vec<f64> = larger(self.key_max, other.key_max);
+        let value_max: Vec<f64> = larger(self.value_max, other.value_max);
+        self.rescale(&key_max, &value_max);
+        other.rescale(&key_max, &value_max);
+        let add = |to: &mut [f64], from: &[f64]| to.iter_mut().zip(from).for_each(|(a, b)| *a += b);
+        add(self.sums, other.sums);
+        add(self.norm, other.norm);
+    }
+
     /// Moves to the maxima given, no smaller than the present ones up to rounding.
     #[inline(always)]
     pub(super) fn rescale<S: Scalar>(&mut self, key_max: &[S], value_max: &[S]) {
