@@ -47,6 +47,12 @@ impl LogState {
         self.packed.clone()
     }
 
+    /// `d_k` and `d_v`.
+    #[must_use]
+    pub fn widths(&self) -> [usize; 2] {
+        [self.d_k, self.d_v]
+    }
+
     /// The same state, through which no gradient flows.
     #[must_use]
     pub fn detach(self) -> Self {

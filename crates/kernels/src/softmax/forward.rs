@@ -21,6 +21,7 @@ use crate::cpu::math::{Tables, exp};
 use crate::cpu::matmul::{MatMul, transpose};
 use crate::cpu::simd::{Scalar, Vector};
 use crate::cpu::view::{Output, Ptr, Storage, View};
+use crate::pointwise::load;
 
 /// Queries per tile: a multiple of 6 and 12, the rows of the matrix product's register tiles.
 const QUERIES: usize = 96;
@@ -28,6 +29,8 @@ const QUERIES: usize = 96;
 const KEYS: usize = 256;
 /// Extra row length of packed tiles, so that rows do not fall into the same cache sets.
 const PAD: usize = 16;
+/// So few queries read keys and values where they lie: packing them would cost more.
+const FEW: usize = 4;
 
 /// Pointers of one forward pass.
 pub(crate) struct Inputs<S> {
@@ -46,15 +49,17 @@ pub(super) fn forward<S: Storage + Tables>(
     o: Ptr<S>,
 ) -> Output<S> {
     let mut lse_out = Output::new(p.batch * p.heads * p.time_q);
-    let packed = Packed::new(p);
-    let key_tiles = packed.key_tiles;
-    p.for_each_task(key_tiles, |batch, head, tile| packed.fill(p, inputs, batch, head, tile));
+    let packed = Packed::if_many(p);
+    if let Some(packed) = &packed {
+        let fill = |batch, head, tile| packed.fill(p, inputs, batch, head, tile);
+        p.for_each_task(packed.key_tiles, fill);
+    }
     let tiles = p.time_q.div_ceil(QUERIES);
     let lse = Some(lse_out.ptr());
     p.for_each_task(tiles, |batch, head, tile| {
         // Late tiles of a causal pass are the longest: start with them.
         let first = (tiles - 1 - tile) * QUERIES;
-        let packed = &packed;
+        let packed = packed.as_ref();
         unsafe { launch(Tile { p, inputs, packed, batch, head, first, o, lse }) };
     });
     lse_out
@@ -67,18 +72,25 @@ pub(crate) unsafe fn forward_here<V: Vector<Scalar: Storage + Tables>>(
     inputs: &Inputs<V::Scalar>,
     o: Ptr<V::Scalar>,
 ) {
-    let packed = Packed::new(p);
+    let packed = Packed::if_many(p);
     for task in 0..p.batch * p.heads {
         let (batch, head) = (task / p.heads, task % p.heads);
-        for tile in 0..packed.key_tiles {
-            packed.fill(p, inputs, batch, head, tile);
+        if let Some(packed) = &packed {
+            for tile in 0..packed.key_tiles {
+                packed.fill(p, inputs, batch, head, tile);
+            }
         }
         for first in (0..p.time_q).step_by(QUERIES) {
-            let packed = &packed;
+            let packed = packed.as_ref();
             let tile = Tile { p, inputs, packed, batch, head, first, o, lse: None };
             unsafe { tile.run::<V>() };
         }
     }
+}
+
+/// Row length of a tile of scores.
+fn tile_width(p: &Problem) -> usize {
+    KEYS.min(p.time_k.next_multiple_of(PAD)) + PAD
 }
 
 /// Keys transposed tile by tile, values with padded rows, for every head.
@@ -93,16 +105,19 @@ struct Packed<S> {
 }
 
 impl<S: Storage + Tables> Packed<S> {
-    /// Memory for all heads.
-    fn new(p: &Problem) -> Self {
-        let width = KEYS.min(p.time_k.next_multiple_of(PAD)) + PAD;
+    /// Memory for all heads, unless queries are [`FEW`].
+    fn if_many(p: &Problem) -> Option<Self> {
+        if p.time_q <= FEW {
+            return None;
+        }
+        let width = tile_width(p);
         let key_tiles = p.time_k.div_ceil(KEYS);
         let v_row = p.d_v.next_multiple_of(PAD) + PAD;
         let heads = p.batch * p.heads;
         let mut keys = Output::zeros(heads * key_tiles * p.d_k * width);
         let mut values = Output::new(heads * p.time_k * v_row);
         let (keys_ptr, values_ptr) = (keys.ptr(), values.ptr());
-        Self { keys, keys_ptr, values, values_ptr, key_tiles, width, v_row }
+        Some(Self { keys, keys_ptr, values, values_ptr, key_tiles, width, v_row })
     }
 
     /// Packs one tile of keys and values of one head.
@@ -138,7 +153,8 @@ impl<S: Storage + Tables> Packed<S> {
 struct Tile<'a, S> {
     p: &'a Problem,
     inputs: &'a Inputs<S>,
-    packed: &'a Packed<S>,
+    /// `None` if queries are few.
+    packed: Option<&'a Packed<S>>,
     batch: usize,
     head: usize,
     first: usize,
@@ -152,7 +168,7 @@ impl<S: Storage + Tables> Kernel<S> for Tile<'_, S> {
         let Self { p, inputs, packed, batch, head, first, .. } = self;
         let rows = QUERIES.min(p.time_q - first);
         let head_index = batch * p.heads + head;
-        let s_row = packed.width;
+        let s_row = tile_width(p);
         let d_v = p.d_v;
         let mut scores = vec![S::ZERO; rows * s_row];
         let mut acc = vec![S::ZERO; rows * d_v];
@@ -165,20 +181,33 @@ impl<S: Storage + Tables> Kernel<S> for Tile<'_, S> {
             let key = tile * KEYS;
             let n = KEYS.min(visible.end - key);
             let width = n.next_multiple_of(V::LANES);
+            let [kb, kh, kt, _] = inputs.k.strides;
+            let [vb, vh, vt, _] = inputs.v.strides;
+            let keys = inputs.k.ptr.at(batch * kb + head * kh + key * kt).cast_const();
+            let (values, v_row) = match packed {
+                Some(packed) => (packed.values_of(p, head_index, key), packed.v_row),
+                None => (inputs.v.ptr.at(batch * vb + head * vh + key * vt), vt),
+            };
             unsafe {
-                V::matmul(MatMul {
-                    m: rows,
-                    n: width,
-                    k: p.d_k,
-                    a: q,
-                    a_row: qt,
-                    a_col: 1,
-                    b: packed.keys_of(p, head_index, tile),
-                    b_row: packed.width,
-                    c: scores.as_mut_ptr(),
-                    c_row: s_row,
-                    accumulate: false,
-                });
+                if let Some(packed) = packed {
+                    V::matmul(MatMul {
+                        m: rows,
+                        n: width,
+                        k: p.d_k,
+                        a: q,
+                        a_row: qt,
+                        a_col: 1,
+                        b: packed.keys_of(p, head_index, tile),
+                        b_row: packed.width,
+                        c: scores.as_mut_ptr(),
+                        c_row: s_row,
+                        accumulate: false,
+                    });
+                } else {
+                    for (r, row) in scores.chunks_exact_mut(s_row).enumerate() {
+                        products::<V>(q.add(r * qt), (keys, kt), p.d_k, &mut row[..n]);
+                    }
+                }
                 Problem::key_bias(
                     inputs.log_weight.as_ref(),
                     [batch, head],
@@ -205,8 +234,8 @@ impl<S: Storage + Tables> Kernel<S> for Tile<'_, S> {
                     a: scores.as_ptr(),
                     a_row: s_row,
                     a_col: 1,
-                    b: packed.values_of(p, head_index, key),
-                    b_row: packed.v_row,
+                    b: values,
+                    b_row: v_row,
                     c: acc.as_mut_ptr(),
                     c_row: d_v,
                     accumulate: true,
@@ -228,6 +257,40 @@ impl<S: Storage + Tables> Kernel<S> for Tile<'_, S> {
                     let lse = if blocked { f64::INFINITY } else { m.to_f64() + l.to_f64().ln() };
                     *to.at(head_index * p.time_q + t) = S::from_f64(lse);
                 }
+            }
+        }
+    }
+}
+
+/// `q · k` of one query and some keys, four keys at a time.
+#[inline(always)]
+unsafe fn products<V: Vector>(
+    q: *const V::Scalar,
+    (keys, k_row): (*const V::Scalar, usize),
+    d: usize,
+    to: &mut [V::Scalar],
+) {
+    let n = to.len();
+    for first in (0..n).step_by(4) {
+        unsafe {
+            // The last key is read again where fewer than four are left.
+            let a = keys.add(first * k_row);
+            let b = keys.add((first + 1).min(n - 1) * k_row);
+            let c = keys.add((first + 2).min(n - 1) * k_row);
+            let e = keys.add((first + 3).min(n - 1) * k_row);
+            let (mut sa, mut sb, mut sc, mut se) = (V::zero(), V::zero(), V::zero(), V::zero());
+            let mut j = 0;
+            while j < d {
+                let lanes = V::LANES.min(d - j);
+                let q = load::<V>(q.add(j), lanes);
+                sa = q.mul_add(load::<V>(a.add(j), lanes), sa);
+                sb = q.mul_add(load::<V>(b.add(j), lanes), sb);
+                sc = q.mul_add(load::<V>(c.add(j), lanes), sc);
+                se = q.mul_add(load::<V>(e.add(j), lanes), se);
+                j += lanes;
+            }
+            for (sum, to) in [sa, sb, sc, se].into_iter().zip(&mut to[first..]) {
+                *to = sum.sum();
             }
         }
     }

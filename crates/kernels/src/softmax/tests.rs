@@ -36,7 +36,9 @@ fn by_definition(
 
 #[test]
 fn equals_the_definition_at_all_sizes() {
-    for (time_q, time_k) in [(1, 1), (1, 7), (5, 5), (7, 5), (47, 131), (97, 97), (130, 259)] {
+    let few = [(1, 1), (1, 7), (1, 259), (3, 530), (4, 4)];
+    let many = [(5, 5), (7, 5), (47, 131), (97, 97), (130, 259)];
+    for (time_q, time_k) in few.into_iter().chain(many) {
         for (d_k, d_v) in [(7, 11), (16, 16), (3, 1), (64, 32)] {
             for causal in [false, true] {
                 let x = inputs(time_q, time_k, d_k, d_v);

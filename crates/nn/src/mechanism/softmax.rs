@@ -49,10 +49,42 @@ pub struct SoftmaxAttention {
 /// Keys and values of the rows seen so far; grows by one row per step.
 #[derive(Debug, Clone)]
 pub struct SoftmaxState {
-    /// `[batch, heads, time, d_head]`.
-    k: Tensor<4>,
-    /// `[batch, heads, time, d_head]`.
-    v: Tensor<4>,
+    k: Grown,
+    v: Grown,
+}
+
+/// Rows to which one is added at a time, with room behind them: adding copies that row alone.
+#[derive(Debug, Clone)]
+struct Grown {
+    /// `[batch, heads, room, d_head]`.
+    rows: Tensor<4>,
+    /// How many of them there are.
+    len: usize,
+}
+
+impl Grown {
+    fn new(rows: Tensor<4>) -> Self {
+        Self { len: rows.dims()[2], rows }
+    }
+
+    /// Adds a row, `[batch, heads, 1, d_head]`.
+    fn push(self, row: Tensor<4>) -> Self {
+        let Self { rows, len } = self;
+        let [batch, heads, room, d_head] = rows.dims();
+        let rows = if len < room {
+            rows
+        } else {
+            let more = [batch, heads, room.max(16), d_head];
+            Tensor::cat(vec![rows, Tensor::zeros(more, (&row.device(), row.dtype()))], 2)
+        };
+        let rows = rows.slice_assign([0..batch, 0..heads, len..len + 1, 0..d_head], row);
+        Self { rows, len: len + 1 }
+    }
+
+    /// The rows without the room behind them.
+    fn rows(&self) -> Tensor<4> {
+        self.rows.clone().narrow(2, 0, self.len)
+    }
 }
 
 impl SoftmaxConfig {
@@ -194,20 +226,23 @@ impl SoftmaxState {
     /// # Shapes
     /// - `q`, `k`, `v`: `[batch, heads, 1, d_head]`
     pub(crate) fn attend([q, k, v]: [Tensor<4>; 3], past: Option<Self>) -> (Tensor<4>, Self) {
-        let (k, v) = match past {
-            None => (k, v),
-            Some(past) => (Tensor::cat(vec![past.k, k], 2), Tensor::cat(vec![past.v, v], 2)),
+        let state = match past {
+            None => Self { k: Grown::new(k), v: Grown::new(v) },
+            Some(past) => Self { k: past.k.push(k), v: past.v.push(v) },
         };
         let [_, _, _, d_head] = q.dims();
-        let o = attention(q, k.clone(), v.clone(), None, scale(d_head), true);
-        (o, Self { k, v })
+        let o = attention(q, state.k.rows(), state.v.rows(), None, scale(d_head), true);
+        (o, state)
     }
 }
 
 impl State for SoftmaxState {
     fn visit(&mut self, visitor: &mut impl StateVisitor) {
-        visitor.tensor("k", &mut self.k, Some(2));
-        visitor.tensor("v", &mut self.v, Some(2));
+        for (name, grown) in [("k", &mut self.k), ("v", &mut self.v)] {
+            let mut rows = grown.rows();
+            visitor.tensor(name, &mut rows, Some(2));
+            *grown = Grown::new(rows);
+        }
     }
 }
 

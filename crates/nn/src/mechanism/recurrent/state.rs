@@ -49,10 +49,8 @@ impl State for LstmState {
 
 impl State for LogState {
     fn visit(&mut self, visitor: &mut impl StateVisitor) {
-        let (_, sums) = self.log_domain();
-        let [_, _, d_k, d_v] = sums.dims();
         let mut packed = self.packed();
         visitor.tensor("packed", &mut packed, None);
-        *self = Self::from_packed(packed, [d_k, d_v]);
+        *self = Self::from_packed(packed, self.widths());
     }
 }

@@ -1,5 +1,5 @@
 //! The paper on softmax attention with constant cost per token: its forms are one function, a million tokens
-//! in a row, time and memory against length, and a character model beside its controls.
+//! in a row, time against length, and a character model beside its controls.
 //!
 //! Source: Heinsen 2024, "Softmax Attention with Constant Cost per Token", arXiv:2404.05843.
 
@@ -54,7 +54,7 @@ pub struct LogResults {
     pub forms: Forms,
     /// Many tokens one by one; `None` until it is run.
     pub tokens: Option<Tokens>,
-    /// Time and memory against length; `None` until it is run.
+    /// Time against length; `None` until it is run.
     pub scaling: Option<Scaling>,
     /// Models of a text; `None` without one.
     pub characters: Option<Characters>,

@@ -62,26 +62,20 @@ fn forms(out: &mut String, results: &LogResults) {
 
 fn lengths(out: &mut String, scaling: &Scaling) {
     out.push_str(
-        "\n## Time and memory against length\n\nLog / softmax attention of this library; batch 1, 8 heads of width \
-         64, causal, f32, medians. The next token: a stream with sums in f64, and one query over as many stored keys \
-         and values, which the kernel packs anew for it: no measure of what a decoder for softmax attention could do. Memory: resident beyond that before the call, at its largest; what earlier, shorter calls left \
-         to the allocator is not seen.\n\n\
-         | tokens | forward, ms | forward and backward, ms | next token, µs | memory, MB |\n|---|---|---|---|---|\n",
+        "\n## Time against length\n\nLog / softmax attention of this library; batch 1, 8 heads of width 64, causal, \
+         f32, medians. The next token: a stream with sums in f64, and one query over as many stored keys and values. \
+         PyTorch beside them, and memory: `bench/run --only 'log/*'`.\n\n\
+         | tokens | forward, ms | forward and backward, ms | next token, µs |\n|---|---|---|---|\n",
     );
     let show = |pair: Pair<f64>| format!("{:.2} / {:.2}", pair.log, pair.softmax);
-    let megabytes = |bytes: Option<i64>| {
-        bytes.map_or_else(|| "–".to_owned(), |bytes| format!("{:.1}", bytes as f64 / 1e6))
-    };
     for row in &scaling.rows {
         let _ = writeln!(
             out,
-            "| {} | {} | {} | {} | {} / {} |",
+            "| {} | {} | {} | {} |",
             row.length,
             show(row.forward),
             show(row.train),
-            show(row.step),
-            megabytes(row.memory.log),
-            megabytes(row.memory.softmax)
+            show(row.step)
         );
     }
 }
@@ -91,7 +85,9 @@ fn table(out: &mut String, rows: &[CharacterRow]) {
         "\n## Character models\n\nValidation loss, nats per character, over the last tenth of the text in windows of \
          64 side by side; mean over the seeds ± half-width of its 95 % interval by Student's t. *Kept*: the least of \
          ten scorings, whose parameters are kept, so that it is chosen on what it is measured on; *last*: after the \
-         last step. *Equal seconds*: as long as log attention took.\n\n\
+         last step. *Equal seconds*: as long as log attention took. \
+         Seconds: the shortest time between two scorings, which other programs disturbed least, times their number; mean \
+         over the seeds.\n\n\
          | model | parameters | steps | seeds | kept | last | seconds |\n|---|---|---|---|---|---|---|\n",
     );
     for row in rows {

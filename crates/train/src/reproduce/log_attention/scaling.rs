@@ -1,4 +1,4 @@
-//! Time and memory against length, beside softmax attention with the same inputs.
+//! Time against length, beside softmax attention with the same inputs.
 //!
 //! Lengths at which log attention overtakes softmax attention, by counting operations and stored numbers for
 //! heads of width `d` and chunks of `C`:
@@ -9,7 +9,6 @@
 //! forward      4 C d + 4 d² = 2 d n  n = 2 C + 2 d
 //! ```
 
-use std::fs;
 use std::time::{Duration, Instant};
 
 use burn::tensor::{Device, FloatDType, Tensor, TensorData};
@@ -18,7 +17,7 @@ use regard_kernels::softmax;
 use serde::Serialize;
 
 use super::super::median;
-use super::{D_HEAD, HEADS, normal, process_bytes, rng};
+use super::{D_HEAD, HEADS, normal, rng};
 use crate::observer::Observer;
 
 /// What lengths cost.
@@ -43,8 +42,6 @@ pub struct LengthRow {
     pub train: Pair<f64>,
     /// Microseconds of one more token behind so many: a stream, and one query over stored keys and values.
     pub step: Pair<f64>,
-    /// Bytes that forward and backward need beyond their inputs, where the system tells.
-    pub memory: Pair<Option<i64>>,
 }
 
 /// One number per attention.
@@ -65,8 +62,6 @@ pub struct Costs<T> {
     pub train: Pair<T>,
     /// Of one more token.
     pub step: Pair<T>,
-    /// Of memory.
-    pub memory: Pair<Option<T>>,
 }
 
 /// Lengths from which log attention is faster; `None` where it never or always is.
@@ -87,7 +82,7 @@ const LEAST: Duration = Duration::from_millis(300);
 pub(super) fn measure(longest: usize, observer: &mut dyn Observer) -> Option<Scaling> {
     let lengths: Vec<usize> =
         std::iter::successors(Some(64), |n| Some(4 * n)).take_while(|&n| n <= longest).collect();
-    observer.phase("time and memory against length", Some(lengths.len() as u64));
+    observer.phase("time against length", Some(lengths.len() as u64));
     let mut rows = Vec::new();
     for (at, &length) in lengths.iter().enumerate() {
         rows.push(row(length));
@@ -100,23 +95,8 @@ pub(super) fn measure(longest: usize, observer: &mut dyn Observer) -> Option<Sca
         rows.iter().map(|row| (row.length as f64, of(row))).collect()
     };
     let [forward, train, step] = [pairs(|r| r.forward), pairs(|r| r.train), pairs(|r| r.step)];
-    let memory: Vec<_> = rows
-        .iter()
-        .filter_map(|r| {
-            let pair = Pair { log: r.memory.log? as f64, softmax: r.memory.softmax? as f64 };
-            Some((r.length as f64, pair))
-        })
-        .collect();
-    let of_memory = exponents(&memory);
-    let exponents = Costs {
-        forward: exponents(&forward),
-        train: exponents(&train),
-        step: exponents(&step),
-        memory: Pair {
-            log: Some(of_memory.log).filter(|x| x.is_finite()),
-            softmax: Some(of_memory.softmax).filter(|x| x.is_finite()),
-        },
-    };
+    let exponents =
+        Costs { forward: exponents(&forward), train: exponents(&train), step: exponents(&step) };
     let crossovers = Crossovers {
         forward: crossover(&forward),
         train: crossover(&train),
@@ -147,12 +127,11 @@ fn row(length: usize) -> LengthRow {
         let grads = loss.backward();
         drop(tracked.map(|x| x.grad(&grads)));
     };
-    let memory = Pair { log: peak(|| backward(&log)), softmax: peak(|| backward(&softmax)) };
     let train = Pair {
         log: 1e3 * seconds(|| backward(&log)),
         softmax: 1e3 * seconds(|| backward(&softmax)),
     };
-    LengthRow { length, forward, train, step: step(length, [&q, &k, &v]), memory }
+    LengthRow { length, forward, train, step: step(length, [&q, &k, &v]) }
 }
 
 /// Microseconds of one token.
@@ -186,15 +165,6 @@ fn seconds(mut run: impl FnMut()) -> f64 {
         times.push(call.elapsed().as_secs_f64());
     }
     median(&times).unwrap_or(f64::NAN)
-}
-
-/// Largest resident memory during a call beyond that before it.
-fn peak(run: impl FnOnce()) -> Option<i64> {
-    let before = process_bytes("VmRSS")?;
-    // Lets the high-water mark begin anew.
-    fs::write("/proc/self/clear_refs", "5").ok()?;
-    run();
-    process_bytes("VmHWM").map(|high| high - before)
 }
 
 /// Slope of the last two points in logarithms.
