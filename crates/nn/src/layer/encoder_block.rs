@@ -64,10 +64,10 @@ pub struct Encoder {
     norm: Option<LayerNorm>,
 }
 
-/// One block: attention, then a feed-forward map, each added to its input.
+/// One block: attention of any kind, then a feed-forward map, each added to its input.
 #[derive(Module, Debug)]
-pub struct EncoderBlock {
-    mechanism: Mechanism,
+pub struct EncoderBlock<A = Mechanism> {
+    pub(crate) mechanism: A,
     norm_attention: LayerNorm,
     expand: Affine,
     contract: Affine,
@@ -89,16 +89,8 @@ impl EncoderConfig {
         let counts = [("d_model", self.d_model), ("d_ff", self.d_ff), ("n_layers", self.n_layers)];
         counts.into_iter().try_for_each(positive)?;
         let block = |_| {
-            Ok(EncoderBlock {
-                mechanism: self.mechanism.init(self.d_model, time, device)?,
-                norm_attention: LayerNorm::new(self.d_model, device),
-                expand: feed_forward(self.d_model, self.d_ff).init(device),
-                contract: feed_forward(self.d_ff, self.d_model).init(device),
-                norm_feed_forward: LayerNorm::new(self.d_model, device),
-                activation: self.activation,
-                place: self.norm,
-                dropout: self.dropout,
-            })
+            let mechanism = self.mechanism.init(self.d_model, time, device)?;
+            Ok(self.block().init(mechanism, device))
         };
         let norm = (self.norm == NormPlace::Pre).then(|| LayerNorm::new(self.d_model, device));
         Ok(Encoder { blocks: (0..self.n_layers).map(block).collect::<Result<_, _>>()?, norm })
@@ -108,10 +100,7 @@ impl EncoderConfig {
     /// a norm behind the last.
     #[must_use]
     pub fn n_parameters(&self, time: usize) -> usize {
-        let block = self.mechanism.n_parameters(self.d_model, time)
-            + feed_forward(self.d_model, self.d_ff).n_parameters()
-            + feed_forward(self.d_ff, self.d_model).n_parameters()
-            + 4 * self.d_model;
+        let block = self.mechanism.n_parameters(self.d_model, time) + self.block().n_parameters();
         let last = if self.norm == NormPlace::Pre { 2 * self.d_model } else { 0 };
         self.n_layers * block + last
     }
@@ -119,8 +108,52 @@ impl EncoderConfig {
     /// Per block: the mechanism and `2 p d f` of the feed-forward maps.
     #[must_use]
     pub fn multiply_adds(&self, time: usize) -> u64 {
-        let maps = 2 * time as u64 * feed_forward(self.d_model, self.d_ff).multiply_adds();
+        let maps = time as u64 * self.block().multiply_adds();
         self.n_layers as u64 * (self.mechanism.multiply_adds(self.d_model, time) + maps)
+    }
+
+    fn block(&self) -> EncoderBlockConfig {
+        let Self { d_model, d_ff, activation, norm, dropout, .. } = *self;
+        EncoderBlockConfig { d_model, d_ff, activation, norm, dropout }
+    }
+}
+
+/// What stands around the attention of an [`EncoderBlock`]; fields as in [`EncoderConfig`].
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct EncoderBlockConfig {
+    pub(crate) d_model: usize,
+    pub(crate) d_ff: usize,
+    pub(crate) activation: Activation,
+    pub(crate) norm: NormPlace,
+    pub(crate) dropout: f64,
+}
+
+impl EncoderBlockConfig {
+    /// Draws the feed-forward maps in order; the fields have been checked.
+    pub(crate) fn init<A>(&self, mechanism: A, device: &Device) -> EncoderBlock<A> {
+        EncoderBlock {
+            mechanism,
+            norm_attention: LayerNorm::new(self.d_model, device),
+            expand: feed_forward(self.d_model, self.d_ff).init(device),
+            contract: feed_forward(self.d_ff, self.d_model).init(device),
+            norm_feed_forward: LayerNorm::new(self.d_model, device),
+            activation: self.activation,
+            place: self.norm,
+            dropout: self.dropout,
+        }
+    }
+
+    /// `2 d f + f + d` of the feed-forward maps, `4 d` of the norms.
+    pub(crate) fn n_parameters(&self) -> usize {
+        let Self { d_model, d_ff, .. } = *self;
+        feed_forward(d_model, d_ff).n_parameters()
+            + feed_forward(d_ff, d_model).n_parameters()
+            + 4 * d_model
+    }
+
+    /// `2 d f` of the feed-forward maps, per row.
+    pub(crate) fn multiply_adds(&self) -> u64 {
+        2 * feed_forward(self.d_model, self.d_ff).multiply_adds()
     }
 }
 
@@ -235,7 +268,29 @@ impl EncoderBlock {
     /// If the shapes disagree with each other or with the parameters.
     #[must_use]
     pub fn forward(&self, x: Tensor<3>, blocked: Option<Tensor<2, Bool>>) -> Tensor<3> {
-        let attended = self.mechanism.forward(self.attention_input(x.clone()), blocked);
+        self.apply(x, |mechanism, x| mechanism.forward(x, blocked))
+    }
+
+    fn plan(&self, plan: &mut PlanBuilder, x: Slot) -> Option<Slot> {
+        let attended = self.mechanism.plan(plan, x)?;
+        let y = self.norm_attention.plan(plan, x, attended);
+        let hidden = self.expand.plan(plan, y, self.activation);
+        let fed = self.contract.plan(plan, hidden, Activation::Identity);
+        Some(self.norm_feed_forward.plan(plan, y, fed))
+    }
+}
+
+impl<A> EncoderBlock<A> {
+    /// Passes rows through one block whose attention is `attend`.
+    ///
+    /// # Shapes
+    /// - `x` and the result: `[batch, time, d_model]`
+    pub(crate) fn apply(
+        &self,
+        x: Tensor<3>,
+        attend: impl FnOnce(&A, Tensor<3>) -> Tensor<3>,
+    ) -> Tensor<3> {
+        let attended = attend(&self.mechanism, self.attention_input(x.clone()));
         self.around(x, dropout(attended, self.dropout))
     }
 
@@ -264,13 +319,5 @@ impl EncoderBlock {
     fn feed_forward(&self, y: Tensor<3>) -> Tensor<3> {
         let hidden = dropout(self.expand.forward(y, self.activation), self.dropout);
         dropout(self.contract.forward(hidden, Activation::Identity), self.dropout)
-    }
-
-    fn plan(&self, plan: &mut PlanBuilder, x: Slot) -> Option<Slot> {
-        let attended = self.mechanism.plan(plan, x)?;
-        let y = self.norm_attention.plan(plan, x, attended);
-        let hidden = self.expand.plan(plan, y, self.activation);
-        let fed = self.contract.plan(plan, hidden, Activation::Identity);
-        Some(self.norm_feed_forward.plan(plan, y, fed))
     }
 }
