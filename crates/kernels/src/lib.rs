@@ -22,6 +22,7 @@ pub mod mixing;
 pub mod plan;
 pub mod pointwise;
 pub mod pooling;
+pub mod quadrature;
 pub mod recurrent;
 pub mod softmax;
 #[cfg(any(test, feature = "testing"))]
