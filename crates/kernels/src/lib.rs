@@ -25,5 +25,6 @@ pub mod pooling;
 pub mod quadrature;
 pub mod recurrent;
 pub mod softmax;
+pub mod spectral;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
