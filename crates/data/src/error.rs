@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use thiserror::Error;
 
 use crate::labelled::LabelledError;
+use crate::operator::OperatorError;
 use crate::place::{Cell, TimeStep, UnknownName, listing};
 use crate::text::TextError;
 
@@ -383,6 +384,9 @@ pub enum DataError {
     /// What is wrong with a text.
     #[error(transparent)]
     Text(#[from] TextError),
+    /// What is wrong with pairs of functions.
+    #[error(transparent)]
+    Operator(Box<OperatorError>),
     /// A parameter outside its range.
     #[error("{name} = {found}, expected {expected}")]
     InvalidParameter {
@@ -430,6 +434,12 @@ impl DataError {
             }
             _ => None,
         }
+    }
+}
+
+impl From<OperatorError> for DataError {
+    fn from(error: OperatorError) -> Self {
+        Self::Operator(Box::new(error))
     }
 }
 

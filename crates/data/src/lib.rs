@@ -4,6 +4,7 @@
 //! - [`fourier`]: the discrete Fourier transform.
 //! - [`simulate`]: trajectories of known systems.
 //! - [`labelled`]: series with one class each, from archives, tables and folders.
+//! - [`operator`]: pairs of functions, and generators of them.
 //! - [`augment`]: random changes of a series that keep its class.
 //! - [`text`]: text as tokens, its parts and windows.
 //! - [`window`]: which (input, target) pairs a set of trajectories holds.
@@ -17,6 +18,7 @@ pub mod file;
 pub mod fourier;
 pub mod labelled;
 pub mod normalize;
+pub mod operator;
 pub mod simulate;
 pub mod split;
 pub mod text;

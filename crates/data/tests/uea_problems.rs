@@ -2,10 +2,13 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use regard_data::labelled::{LabelledData, LabelledOptions, LabelledSet, read};
 use regard_data::normalize::Normalization;
+use safetensors::Golden;
+
+mod safetensors;
 
 fn uea() -> PathBuf {
     let folder = std::env::var("REGARD_DATA").expect("REGARD_DATA names the folder of data sets");
@@ -82,7 +85,7 @@ fn the_folder_of_a_problem_and_its_file_are_read_alike() {
 #[ignore = "needs REGARD_DATA"]
 fn standardised_cases_equal_those_of_another_program() {
     for name in ["JapaneseVowels", "UWaveGestureLibrary"] {
-        let golden = Golden::open(&format!("data_{}.safetensors", name.to_lowercase()));
+        let golden = Golden::open(&format!("primal-dual/data_{}.safetensors", name.to_lowercase()));
         let LabelledData { train, test, .. } = problem(name);
         let test = test.unwrap();
         let normalization = Normalization::fit_sample(&train.set);
@@ -113,37 +116,5 @@ fn assert_close(found: &[f64], expected: &[f64]) {
     for (found, expected) in found.iter().zip(expected) {
         let allowed = 1e-12 * expected.abs().max(1.0);
         assert!((found - expected).abs() <= allowed, "{found} against {expected}");
-    }
-}
-
-/// The tensors of a safetensors file: the length of a JSON header, the header, the bytes.
-struct Golden {
-    header: serde_json::Value,
-    bytes: Vec<u8>,
-}
-
-impl Golden {
-    fn open(name: &str) -> Self {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/primal-dual");
-        let file = std::fs::read(folder.join(name)).unwrap();
-        let (length, rest) = file.split_first_chunk::<8>().unwrap();
-        let (header, bytes) = rest.split_at(usize::from_le_bytes(*length));
-        Self { header: serde_json::from_slice(header).unwrap(), bytes: bytes.to_vec() }
-    }
-
-    fn words(&self, name: &str, kind: &str) -> impl Iterator<Item = [u8; 8]> {
-        let tensor = &self.header[name];
-        assert_eq!(tensor["dtype"], kind, "{name}");
-        let at = |i: usize| usize::try_from(tensor["data_offsets"][i].as_u64().unwrap()).unwrap();
-        self.bytes[at(0)..at(1)].as_chunks::<8>().0.iter().copied()
-    }
-
-    fn reals(&self, name: &str) -> Vec<f64> {
-        self.words(name, "F64").map(f64::from_le_bytes).collect()
-    }
-
-    fn integers(&self, name: &str) -> Vec<usize> {
-        let words = self.words(name, "I64").map(i64::from_le_bytes);
-        words.map(|word| usize::try_from(word).unwrap()).collect()
     }
 }

@@ -112,7 +112,7 @@ pub(super) fn texts(bytes: &[u8]) -> io::Result<Vec<String>> {
 }
 
 /// The bytes of an `f64` array in C order.
-pub(super) fn encode(
+pub(crate) fn encode(
     shape: &[usize],
     values: impl IntoIterator<Item = f64>,
     out: impl io::Write,
@@ -125,7 +125,7 @@ pub(super) fn encode(
 }
 
 /// The bytes of a list of texts.
-pub(super) fn encode_texts(texts: &[String], out: impl io::Write) -> io::Result<()> {
+pub(crate) fn encode_texts(texts: &[String], out: impl io::Write) -> io::Result<()> {
     let longest = texts.iter().map(|text| text.chars().count()).max().unwrap_or(0).max(1);
     let scalar = format!("<U{longest}").parse().expect("a valid NumPy type");
     let options = npyz::WriteOptions::<str>::new().dtype(DType::new_scalar(scalar));

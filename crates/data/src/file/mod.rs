@@ -18,13 +18,13 @@ mod persist;
 mod table;
 mod time;
 
-pub(crate) use array::Header;
+pub(crate) use array::{Header, encode, encode_texts};
 pub use columns::{ID_COLUMN, TIME_COLUMN};
 pub(crate) use columns::{index_of, select};
 pub use format::{Format, read, write};
 pub(crate) use format::{column_names, read_table};
 pub(crate) use missing::resolve;
-pub(crate) use npz::Archive;
+pub(crate) use npz::{Archive, start_stored};
 pub use options::{Missing, ReadOptions};
 pub use persist::write_atomically;
 pub(crate) use table::Table;

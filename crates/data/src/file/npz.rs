@@ -4,9 +4,10 @@
 //! channels and `series` those of the series. Other arrays are not read.
 
 use std::fs::File;
-use std::io::{self, BufReader, BufWriter, Read, Write};
+use std::io::{self, BufReader, BufWriter, Read, Seek, Write};
 use std::path::Path;
 
+use zip::result::ZipError;
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipArchive, ZipWriter};
 
@@ -67,28 +68,36 @@ pub(super) fn write_npy(path: &Path, set: &SeriesSet) -> Result<(), DataError> {
 /// Writes the values and their companions; the same set gives the same bytes.
 pub(super) fn write_npz(path: &Path, set: &SeriesSet) -> Result<(), DataError> {
     let shape = common_shape(path, set)?;
-    let options = SimpleFileOptions::default()
-        .compression_method(CompressionMethod::Stored)
-        .last_modified_time(zip::DateTime::default())
-        .large_file(true);
     write_atomically(path, |file| {
         let mut out = ZipWriter::new(BufWriter::new(file));
-        out.start_file(format!("{VALUES}.npy"), options)?;
+        start_stored(&mut out, VALUES)?;
         encode(&shape, values(set), &mut out)?;
-        out.start_file(format!("{COLUMNS}.npy"), options)?;
+        start_stored(&mut out, COLUMNS)?;
         encode_texts(&set.columns, &mut out)?;
         if shape.len() == 3 {
             let names: Vec<String> = set.series.iter().map(|series| series.name.clone()).collect();
-            out.start_file(format!("{SERIES}.npy"), options)?;
+            start_stored(&mut out, SERIES)?;
             encode_texts(&names, &mut out)?;
         }
         if let Some(dt) = set.dt {
             let steps = shape[shape.len() - 2];
-            out.start_file(format!("{TIMES}.npy"), options)?;
+            start_stored(&mut out, TIMES)?;
             encode(&[steps], (0..steps).map(|t| t as f64 * dt), &mut out)?;
         }
         out.finish()?.flush()
     })
+}
+
+/// Begins an array in an archive, with nothing that differs between two calls.
+pub(crate) fn start_stored(
+    out: &mut ZipWriter<impl Write + Seek>,
+    array: &str,
+) -> Result<(), ZipError> {
+    let options = SimpleFileOptions::default()
+        .compression_method(CompressionMethod::Stored)
+        .last_modified_time(zip::DateTime::default())
+        .large_file(true);
+    out.start_file(format!("{array}.npy"), options)
 }
 
 /// `[steps, channels]` of a single series, `[series, steps, channels]` of any other number.
@@ -221,6 +230,11 @@ impl<'a> Archive<'a> {
         self.headers.iter().map(|header| header.name.clone()).collect()
     }
 
+    /// The headers of all arrays, in the order of the names.
+    pub(crate) fn headers(&self) -> &[Header] {
+        &self.headers
+    }
+
     /// The header of an array.
     pub(crate) fn header(&self, name: &str) -> Option<&Header> {
         self.headers.iter().find(|header| header.name == name)
@@ -279,7 +293,11 @@ impl<'a> Archive<'a> {
     }
 
     /// The texts of an array, if it is there and holds `count` of them.
-    fn texts(&mut self, name: &str, count: usize) -> Result<Option<Vec<String>>, DataError> {
+    pub(crate) fn texts(
+        &mut self,
+        name: &str,
+        count: usize,
+    ) -> Result<Option<Vec<String>>, DataError> {
         match self.header(name) {
             Some(header) if header.is_text() && header.shape == [count] => {
                 let header = header.clone();

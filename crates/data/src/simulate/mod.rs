@@ -30,5 +30,6 @@ pub use rossler::Rossler;
 pub use shear_flow::ShearFlow;
 pub use simulation::{SamplingConfig, Simulate, Simulated, Simulation};
 pub use sinusoids::Sinusoids;
+pub(crate) use system::check_positive;
 pub use system::{Ode, Stepper, System};
 pub use van_der_pol::VanDerPol;

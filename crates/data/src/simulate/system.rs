@@ -80,7 +80,7 @@ pub(super) fn array<const N: usize>(state: &[f64]) -> &[f64; N] {
 }
 
 /// Refuses parameters that are not above zero.
-pub(super) fn check_positive(parameters: &[(&'static str, f64)]) -> Result<(), DataError> {
+pub(crate) fn check_positive(parameters: &[(&'static str, f64)]) -> Result<(), DataError> {
     refuse(parameters, |x| x > 0.0, "a finite number above zero")
 }
 

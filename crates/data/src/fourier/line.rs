@@ -1,4 +1,4 @@
-//! The discrete Fourier transform of a power of two of points.
+//! The discrete Fourier transform of a power of two of points on a line.
 //!
 //! ```text
 //! û_k = Σ_j u_j e^{-2πi jk/n}        u_j = (1/n) Σ_k û_k e^{2πi jk/n}
