@@ -41,7 +41,7 @@ pub enum Written {
 /// process was stopped. `watch` sees the progress, at the start and after every draw, and may stop.
 ///
 /// # Errors
-/// [`OperatorError::OtherSamples`] if the file was begun with other parameters or another seed;
+/// [`DataError::UnknownExtension`] if the file is not `.npz`; [`OperatorError::OtherSamples`] if the file was begun with other parameters or another seed;
 /// [`DataError`] if a parameter is out of range, an equation is not solved or the file cannot be
 /// written.
 pub fn write_samples<G: Generator>(
@@ -50,6 +50,11 @@ pub fn write_samples<G: Generator>(
     request: &Request,
     mut watch: impl FnMut(Progress) -> ControlFlow<()>,
 ) -> Result<Written, DataError> {
+    if path.extension().is_none_or(|extension| !extension.eq_ignore_ascii_case("npz")) {
+        let found = path.extension().unwrap_or_default().to_string_lossy().into_owned();
+        let (file, known) = (path.to_owned(), String::from(".npz"));
+        return Err(DataError::UnknownExtension { file, found, known });
+    }
     let seeded = Seeded::new(generator, request)?;
     let (count, pairs_per_draw) = (request.count, generator.pairs_per_draw());
     let progress = |draws: usize| Progress { done: (draws * pairs_per_draw).min(count), count };

@@ -10,6 +10,9 @@ use regard_data::simulate::{
     Simulation, Sinusoids, System, VanDerPol,
 };
 
+use super::pairs::{
+    self, BurgersArgs, ControlledOdeArgs, DarcyArgs, KolmogorovArgs, LorenzOperatorArgs,
+};
 use crate::fetch::{ADDRESS, UciHar};
 
 /// Shown by `regard data --help`.
@@ -22,6 +25,7 @@ Examples:
 const MAKE_EXAMPLES: &str = "\
 Examples:
   regard data make lorenz --out lorenz.csv
+  regard data make darcy --count 1000 --size 64 --out darcy.npz
   regard data make shear-flow --out shear.npz --series 100 --steps 4000";
 
 const UCI_HAR_EXAMPLES: &str = "\
@@ -91,7 +95,7 @@ Formats by extension: .csv .tsv .parquet .npz .npy.";
 /// Make or fetch files to train on or to forecast from.
 #[derive(Debug, Subcommand)]
 pub(crate) enum DataCommand {
-    /// Simulate a known system and write its trajectories to a file.
+    /// Simulate a known system, or make pairs of functions, and write them to a file.
     #[command(subcommand, after_help = MAKE_EXAMPLES)]
     Make(MakeCommand),
     /// Download a data set of others from its official address, and check it.
@@ -120,7 +124,7 @@ pub(crate) struct UciHarArgs {
     sha256: Option<String>,
 }
 
-/// One variant per simulated system.
+/// One variant per simulated system, then one per generator of pairs of functions.
 #[derive(Debug, Subcommand)]
 pub(crate) enum MakeCommand {
     Lorenz(LorenzArgs),
@@ -131,6 +135,11 @@ pub(crate) enum MakeCommand {
     ShearFlow(ShearFlowArgs),
     Reactor(ReactorArgs),
     Sinusoids(SinusoidsArgs),
+    Darcy(DarcyArgs),
+    Kolmogorov(KolmogorovArgs),
+    ControlledOde(ControlledOdeArgs),
+    LorenzOperator(LorenzOperatorArgs),
+    Burgers(BurgersArgs),
 }
 
 /// What all systems share; each has its own defaults, which [`with_defaults`] shows.
@@ -358,6 +367,11 @@ fn simulate(command: &MakeCommand, out: &mut impl Write) -> Result<()> {
             };
             make(&args.sampling, system, out)
         }
+        MakeCommand::Darcy(args) => pairs::darcy(args, out),
+        MakeCommand::Kolmogorov(args) => pairs::kolmogorov(args, out),
+        MakeCommand::ControlledOde(args) => pairs::controlled_ode(args, out),
+        MakeCommand::LorenzOperator(args) => pairs::lorenz_operator(args, out),
+        MakeCommand::Burgers(args) => pairs::burgers(args, out),
     }
 }
 
