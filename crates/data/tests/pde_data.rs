@@ -1,7 +1,5 @@
 //! Pairs of functions of others, in the folder that `REGARD_DATA` names, against our solvers.
 
-#![expect(clippy::unwrap_used, reason = "a test may panic")]
-
 use std::path::PathBuf;
 
 use regard_data::file::{ReadOptions, read};
@@ -85,7 +83,8 @@ fn kolmogorov_snapshots_advance_as_stored() {
     for sample in [0, 80, 249] {
         let mut w = solver.coefficients(set.input(sample));
         (0..20).for_each(|_| solver.step(&mut w));
-        // The snapshots were cut from 128 points and hold waves that 64 points drop at a step's end.
+        // The snapshots were cut from 128 points and hold waves that 64 points drop at a step's
+        // end.
         let error = relative_error(&solver.field(&w), set.output(sample));
         assert!(error < 1e-3, "{sample}: {error}");
     }

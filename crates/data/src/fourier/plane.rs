@@ -5,8 +5,8 @@
 //! ```
 //!
 //! Both axes are transformed alike: [`LANES`] columns side by side, in steps of radix four (and one
-//! of radix two where `log₂ n` is odd), written back as rows. Real and imaginary parts lie apart, so
-//! that the loops over the columns run in vector registers.
+//! of radix two where `log₂ n` is odd), written back as rows. Real and imaginary parts lie apart,
+//! so that the loops over the columns run in vector registers.
 //!
 //! Source: Cooley & Tukey 1965, Math. Comput. 19, 297–301. Cost: `3 n² log₂(n)/4` complex products.
 

@@ -10,8 +10,8 @@ use thiserror::Error;
 pub enum OperatorError {
     /// Coordinates in no order.
     #[error(
-        "coordinate index {index}: found {found} after {before}, expected coordinates that strictly \
-         {direction}; sort the points and remove repeated ones"
+        "coordinate index {index}: found {found} after {before}, expected coordinates that \
+         strictly {direction}; sort the points and remove repeated ones"
     )]
     NotMonotone {
         /// The first coordinate that breaks the order, from 0.
@@ -104,8 +104,8 @@ pub enum OperatorError {
     },
     /// Inputs and outputs on different points.
     #[error(
-        "{file}: array {output:?} has the shape {found:?}, expected {expected:?} before any channels, \
-         as array {input:?} has"
+        "{file}: array {output:?} has the shape {found:?}, expected {expected:?} before any \
+         channels, as array {input:?} has"
     )]
     ShapesDiffer {
         /// The file.
@@ -164,8 +164,9 @@ pub enum OperatorError {
     },
     /// A linear system that iterations do not solve.
     #[error(
-        "the Darcy equation is not solved after {iterations} iterations, the residual is {residual:e} \
-         of the source: the coefficient spans too many decades; raise field.alpha or field.tau"
+        "the Darcy equation is not solved after {iterations} iterations, the residual is \
+         {residual:e} of the source: the coefficient spans too many decades; raise field.alpha or \
+         field.tau"
     )]
     NotConverged {
         /// Iterations made.
@@ -175,8 +176,8 @@ pub enum OperatorError {
     },
     /// A begun file of other samples.
     #[error(
-        "{file} holds samples that were begun with other options or another version; finish them with \
-         those, or remove the file"
+        "{file} holds samples that were begun with other options or another version; finish them \
+         with those, or remove the file"
     )]
     OtherSamples {
         /// The file.

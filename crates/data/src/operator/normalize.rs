@@ -4,8 +4,8 @@
 //! norm = (phys - mean) / (std + eps),    std = √(Σ (x - mean)² / n)
 //! ```
 //!
-//! A mean per point would tie the statistics to one grid. Source: the experiments of Calvello et al.
-//! 2025, arXiv:2406.06486.
+//! A mean per point would tie the statistics to one grid. Source: the experiments of Calvello et
+//! al. 2025, arXiv:2406.06486.
 
 use serde::{Deserialize, Serialize};
 

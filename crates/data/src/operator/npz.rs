@@ -1,10 +1,10 @@
 //! Pairs of functions in archives of NumPy arrays.
 //!
-//! On a grid an array is `[samples, rows, columns]`, on a line `[samples, points]`, each with a last axis
-//! of channels where there are several. Samples may lie along more than one axis, as snapshots of
-//! trajectories do. An archive may hold several parts under different names, such as other resolutions.
-//! What [`write_npz`] writes says itself where the points lie: an array `coordinates` of a line, or an
-//! array `placement` of a grid.
+//! On a grid an array is `[samples, rows, columns]`, on a line `[samples, points]`, each with a
+//! last axis of channels where there are several. Samples may lie along more than one axis, as
+//! snapshots of trajectories do. An archive may hold several parts under different names, such as
+//! other resolutions. What [`write_npz`] writes says itself where the points lie: an array
+//! `coordinates` of a line, or an array `placement` of a grid.
 
 use std::io::{BufWriter, Write};
 use std::path::Path;
@@ -195,13 +195,13 @@ impl<'a> FunctionArchive<'a> {
 
 /// Writes parts with their names; the same parts give the same bytes.
 ///
-/// A part `test` becomes the arrays `test_input` and `test_output`, with a last axis only where there
-/// are several channels, `test_input_channels` and `test_output_channels`, and `test_coordinates` or
-/// `test_placement`; the part of no name has `input` and so on.
+/// A part `test` becomes the arrays `test_input` and `test_output`, with a last axis only where
+/// there are several channels, `test_input_channels` and `test_output_channels`, and
+/// `test_coordinates` or `test_placement`; the part of no name has `input` and so on.
 ///
 /// # Errors
-/// [`OperatorError::DuplicateArray`] if two parts have one name, [`DataError::Io`] if the file cannot be
-/// written.
+/// [`OperatorError::DuplicateArray`] if two parts have one name, [`DataError::Io`] if the file
+/// cannot be written.
 pub fn write_npz(path: &Path, parts: &[(&str, &FunctionSet)]) -> Result<(), DataError> {
     for (i, (name, _)) in parts.iter().enumerate() {
         if parts[..i].iter().any(|(other, _)| other == name) {
@@ -301,30 +301,30 @@ mod tests {
         let part = PairArrays::part;
         assert_eq!(
             refused(&path, &PairArrays { input: "a_inpt".into(), ..part("a") }),
-            "pairs.npz has no array \"a_inpt\", asked for by data.input; did you mean \"a_input\"? it \
-             has a_input, a_input_channels, a_output, a_output_channels, a_placement, b_input, \
+            "pairs.npz has no array \"a_inpt\", asked for by data.input; did you mean \"a_input\"? \
+             it has a_input, a_input_channels, a_output, a_output_channels, a_placement, b_input, \
              b_input_channels, b_output, b_output_channels, b_coordinates"
         );
         assert_eq!(
             refused(&path, &PairArrays { output: "b_output".into(), ..part("a") }),
-            "pairs.npz, array \"b_output\": found the shape [2, 3], expected [samples, rows, columns] \
-             or [samples, rows, columns, channels]"
+            "pairs.npz, array \"b_output\": found the shape [2, 3], expected [samples, rows, \
+             columns] or [samples, rows, columns, channels]"
         );
         assert_eq!(
             refused(&path, &PairArrays { output: "a_input".into(), ..part("b") }),
-            "pairs.npz: array \"a_input\" has the shape [3, 2, 3], expected [2, 3] before any channels, \
-             as array \"b_input\" has"
+            "pairs.npz: array \"a_input\" has the shape [3, 2, 3], expected [2, 3] before any \
+             channels, as array \"b_input\" has"
         );
         let elsewhere = PointArrays::Line("a_placement".into());
         assert_eq!(
             refused(&path, &PairArrays { points: elsewhere, ..part("b") }),
-            "pairs.npz, array \"a_placement\": found the type <U5, expected a float of 4 or 8 bytes, or \
-             an integer; convert it, or leave it out (data.points)"
+            "pairs.npz, array \"a_placement\": found the type <U5, expected a float of 4 or 8 \
+             bytes, or an integer; convert it, or leave it out (data.points)"
         );
         assert_eq!(
             refused(&path, &PairArrays { points: PointArrays::Named("c".into()), ..part("b") }),
-            "pairs.npz does not say where its functions are known: found no array \"coordinates\" and \
-             no array \"placement\"; say it with data.points"
+            "pairs.npz does not say where its functions are known: found no array \"coordinates\" \
+             and no array \"placement\"; say it with data.points"
         );
         let error = write_npz(&path, &[("a", &small), ("a", &line)]).unwrap_err().to_string();
         assert!(error.starts_with("found the array name \"a_input\" twice"), "{error}");

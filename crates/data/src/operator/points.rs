@@ -178,15 +178,18 @@ mod tests {
         for (x, expected) in [
             (
                 &[0.0, 0.5, 0.4, 0.3][..],
-                "coordinate index 2: found 0.4 after 0.5, expected coordinates that strictly increase",
+                "coordinate index 2: found 0.4 after 0.5, expected coordinates that strictly \
+                 increase",
             ),
             (
                 &[1.0, 0.5, 0.5],
-                "coordinate index 2: found 0.5 after 0.5, expected coordinates that strictly decrease",
+                "coordinate index 2: found 0.5 after 0.5, expected coordinates that strictly \
+                 decrease",
             ),
             (
                 &[1.0, 1.0, 2.0],
-                "coordinate index 1: found 1 after 1, expected coordinates that strictly increase",
+                "coordinate index 1: found 1 after 1, expected coordinates that strictly \
+                 increase",
             ),
         ] {
             assert_eq!(message(x), format!("{expected}{remedy}"));

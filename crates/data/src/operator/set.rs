@@ -65,8 +65,8 @@ impl FunctionSet {
     /// Pairs from functions on common points.
     ///
     /// # Errors
-    /// [`OperatorError`] if the points are in no order, if values are missing, too many or not finite,
-    /// or if there is no sample.
+    /// [`OperatorError`] if the points are in no order, if values are missing, too many or not
+    /// finite, or if there is no sample.
     pub fn new(
         points: Points,
         inputs: Functions,
@@ -210,8 +210,8 @@ mod tests {
         wrong.values[7] = f64::NEG_INFINITY; // 1 · 4 + 1 · 2 + 1
         assert_eq!(
             refused(wrong, good(12)),
-            "input of sample 1, point 1, channel \"b\": found -inf, expected a finite number; remove \
-             the sample or complete it"
+            "input of sample 1, point 1, channel \"b\": found -inf, expected a finite number; \
+             remove the sample or complete it"
         );
     }
 }

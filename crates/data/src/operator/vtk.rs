@@ -1,7 +1,7 @@
 //! Fields on a grid as VTK image data, which `ParaView` and others open: XML files `.vti`.
 //!
-//! Columns run along x and rows along y of the unit square. Values at cell centres are data of cells,
-//! others data of points. Numbers are written so that they are read back without loss.
+//! Columns run along x and rows along y of the unit square. Values at cell centres are data of
+//! cells, others data of points. Numbers are written so that they are read back without loss.
 //!
 //! Source: Kitware 2010, *The VTK User's Guide*, 11th ed., "VTK File Formats", `ImageData`.
 
@@ -125,7 +125,8 @@ mod tests {
         };
         assert_eq!(
             message(&Points::Line(vec![0.0, 1.0])),
-            "a.vti: found functions on a line, expected a grid of rows and columns; write .npz instead"
+            "a.vti: found functions on a line, expected a grid of rows and columns; write .npz \
+             instead"
         );
         assert_eq!(
             message(&Points::Grid { rows: 2, columns: 3, placement: Placement::Cells }),

@@ -9,8 +9,8 @@
 //! with `σ = 25`, `τ = 5`, `α = 2` and zero mean. Space is spectral on a power of two of points, of
 //! whose products the upper third of the waves is left out (2/3 rule); time is [`Etdrk4`].
 //!
-//! Source: Li et al. 2021, arXiv:2010.08895, §5.1 (initial states); Orszag 1971, J. Atmos. Sci. 28, 1074
-//! (2/3 rule). Dimensionless. Cost: eight Fourier transforms a step.
+//! Source: Li et al. 2021, arXiv:2010.08895, §5.1 (initial states); Orszag 1971, J. Atmos. Sci. 28,
+//! 1074 (2/3 rule). Dimensionless. Cost: eight Fourier transforms a step.
 
 use std::f64::consts::{SQRT_2, TAU};
 

@@ -8,8 +8,9 @@
 //! for a [`GaussianField`] `g`. The permeability is exact at the points of the set; the pressure is
 //! solved on a grid of nodes, as a rule a finer one, and interpolated from there by cubics.
 //!
-//! Source: Li et al. 2021, arXiv:2010.08895, §5.2, and Calvello et al. 2025, arXiv:2406.06486, whose
-//! data are not public: covariance and values of the coefficient follow the former. Dimensionless.
+//! Source: Li et al. 2021, arXiv:2010.08895, §5.2, and Calvello et al. 2025, arXiv:2406.06486,
+//! whose data are not public: covariance and values of the coefficient follow the former.
+//! Dimensionless.
 
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};

@@ -13,8 +13,8 @@ use crate::operator::{FunctionSet, Functions};
 /// Makes pairs in memory.
 ///
 /// # Errors
-/// [`DataError::InvalidParameter`] for a parameter outside its range; [`DataError`] if an equation is
-/// not solved.
+/// [`DataError::InvalidParameter`] for a parameter outside its range; [`DataError`] if an equation
+/// is not solved.
 pub fn samples<G: Generator>(generator: &G, request: &Request) -> Result<FunctionSet, DataError> {
     let seeded = Seeded::new(generator, request)?;
     let mut pairs = Pairs::new(&seeded, request.count);

@@ -5,14 +5,14 @@
 //! (Σ_faces a_face) u - Σ_faces a_face u_neighbour = h² f,    a_face = (a + a_neighbour)/2
 //! ```
 //!
-//! on `n` by `n` nodes with `h = 1/(n - 1)`; five points, second order where `a` is smooth. The system
-//! is symmetric and positive definite: conjugate gradients, preconditioned by an incomplete Cholesky
-//! factorisation `(D + L) D⁻¹ (D + Lᵀ)` without fill-in, whose diagonal keeps the sums of the rows up
-//! to a relaxation, so that the iterations grow as `√n`.
+//! on `n` by `n` nodes with `h = 1/(n - 1)`; five points, second order where `a` is smooth. The
+//! system is symmetric and positive definite: conjugate gradients, preconditioned by an incomplete
+//! Cholesky factorisation `(D + L) D⁻¹ (D + Lᵀ)` without fill-in, whose diagonal keeps the sums of
+//! the rows up to a relaxation, so that the iterations grow as `√n`.
 //!
-//! Source: Gustafsson 1978, BIT 18, 142–156 (the modified factorisation, for five points); Axelsson &
-//! Lindskog 1986, Numer. Math. 48, 479–498 (the relaxation). Cost of an iteration: some 25 operations
-//! a node.
+//! Source: Gustafsson 1978, BIT 18, 142–156 (the modified factorisation, for five points); Axelsson
+//! & Lindskog 1986, Numer. Math. 48, 479–498 (the relaxation). Cost of an iteration: some 25
+//! operations a node.
 
 use crate::DataError;
 use crate::operator::OperatorError;

@@ -1,8 +1,8 @@
 //! Pairs written to a file that grows draw by draw and goes on where it was stopped.
 //!
 //! While pairs are made, `FILE.part` beside the file holds a line that says what they are, then one
-//! record per draw; the last record of a killed process may be cut short, and is made again. At the end
-//! the records become the archive and the part is removed.
+//! record per draw; the last record of a killed process may be cut short, and is made again. At the
+//! end the records become the archive and the part is removed.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufReader, Read, Seek, SeekFrom, Write};
@@ -37,13 +37,14 @@ pub enum Written {
 
 /// Makes pairs and writes them as an archive of NumPy arrays.
 ///
-/// The same generator, seed and count give the same bytes, whatever the threads and however often the
-/// process was stopped. `watch` sees the progress, at the start and after every draw, and may stop.
+/// The same generator, seed and count give the same bytes, whatever the threads and however often
+/// the process was stopped. `watch` sees the progress, at the start and after every draw, and may
+/// stop.
 ///
 /// # Errors
-/// [`DataError::UnknownExtension`] if the file is not `.npz`; [`OperatorError::OtherSamples`] if the file was begun with other parameters or another seed;
-/// [`DataError`] if a parameter is out of range, an equation is not solved or the file cannot be
-/// written.
+/// [`DataError::UnknownExtension`] if the file is not `.npz`; [`OperatorError::OtherSamples`] if
+/// the file was begun with other parameters or another seed; [`DataError`] if a parameter is out of
+/// range, an equation is not solved or the file cannot be written.
 pub fn write_samples<G: Generator>(
     path: &Path,
     generator: &G,

@@ -1,16 +1,16 @@
-//! Gaussian random functions on the unit square with a Laplacian whose normal derivative vanishes at
-//! the edges.
+//! Gaussian random functions on the unit square with a Laplacian whose normal derivative vanishes
+//! at the edges.
 //!
 //! ```text
 //! g(x, y) = Σ_kl τ^{α-1} (π²(k² + l²) + τ²)^{-α/2} ξ_kl φ_k(x) φ_l(y),    0 ≤ k, l < modes
 //! φ_0 = 1,  φ_k(x) = √2 cos(πkx),    ξ_kl ~ N(0, 1),    without the constant (k, l) = (0, 0)
 //! ```
 //!
-//! This is the covariance `τ^{2α-2} (-Δ + τ²)^{-α}`, cut off at `modes` waves along each axis. One draw
-//! is one function, which is evaluated on any grid.
+//! This is the covariance `τ^{2α-2} (-Δ + τ²)^{-α}`, cut off at `modes` waves along each axis. One
+//! draw is one function, which is evaluated on any grid.
 //!
-//! Source: Li et al. 2021, arXiv:2010.08895, §5.2, whose data these functions imitate. Cost of a draw
-//! on `n` by `n` points: `modes² n + modes n²` products.
+//! Source: Li et al. 2021, arXiv:2010.08895, §5.2, whose data these functions imitate. Cost of a
+//! draw on `n` by `n` points: `modes² n + modes n²` products.
 
 use std::f64::consts::{PI, SQRT_2};
 

@@ -1,14 +1,14 @@
 //! Kolmogorov flow: from the vorticity now to the vorticity a while later.
 //!
-//! A trajectory starts from a random field, runs for `burn_in` until the start is forgotten, and then
-//! gives pairs `(w(t), w(t + lag))` whose starts are `spacing` apart. Points are `i/size` of a period;
-//! fields of fewer or more points than the solver's are their Fourier series there, without the waves
-//! that `size` points do not resolve.
+//! A trajectory starts from a random field, runs for `burn_in` until the start is forgotten, and
+//! then gives pairs `(w(t), w(t + lag))` whose starts are `spacing` apart. Points are `i/size` of a
+//! period; fields of fewer or more points than the solver's are their Fourier series there, without
+//! the waves that `size` points do not resolve.
 //!
-//! Source: the equation and its solver are those of [`vorticity`](super::vorticity), the initial law that
-//! of Li et al. 2021, arXiv:2010.08895, with `α = 2.5`, `τ = 7`. The data of Calvello et al. 2025,
-//! arXiv:2406.06486, are not public, and neither is their lag: at `Re = 70` fields differ by 0.17 of
-//! their size after 0.1 time units and by 0.64 after 0.5.
+//! Source: the equation and its solver are those of [`vorticity`](super::vorticity), the initial
+//! law that of Li et al. 2021, arXiv:2010.08895, with `α = 2.5`, `τ = 7`. The data of Calvello et
+//! al. 2025, arXiv:2406.06486, are not public, and neither is their lag: at `Re = 70` fields differ
+//! by 0.17 of their size after 0.1 time units and by 0.64 after 0.5.
 
 use std::f64::consts::TAU;
 

@@ -1,4 +1,5 @@
-//! The Lorenz system of 1963 with one component seen: from `x(t)` to `y(t)`, or to `y(t)` and `z(t)`.
+//! The Lorenz system of 1963 with one component seen: from `x(t)` to `y(t)`, or to `y(t)` and
+//! `z(t)`.
 //!
 //! Initial states are uniform in a box and no step is left out, so that the transients onto the
 //! attractor belong to the data. Time is by the classical Runge–Kutta method with steps of at most

@@ -1,9 +1,10 @@
 //! Generators of pairs of functions: each pair depends on a seed and its number alone.
 //!
-//! - [`Generator`]: what every generator has; [`samples`] makes pairs in memory, [`write_samples`] in a
-//!   file that goes on where it was stopped.
+//! - [`Generator`]: what every generator has; [`samples`] makes pairs in memory, [`write_samples`]
+//!   in a file that goes on where it was stopped.
 //! - [`Darcy`], [`Kolmogorov`], [`Burgers`]: partial differential equations.
-//! - [`ControlledOde`], [`LorenzComponents`]: operators on functions of time, sampled by a [`TimeGrid`].
+//! - [`ControlledOde`], [`LorenzComponents`]: operators on functions of time, sampled by a
+//!   [`TimeGrid`].
 //! - [`gaussian_field`], [`periodic_field`]: random functions.
 //! - [`elliptic`], [`vorticity`]: the solvers.
 

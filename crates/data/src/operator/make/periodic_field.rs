@@ -4,12 +4,12 @@
 //! ŵ_k = √2 n² σ (|k|² + τ²)^{-α/2} ξ_k,    σ = τ^{α-1},    ŵ_0 = 0,    E|ξ_k|² = 1
 //! ```
 //!
-//! on `n` by `n` points with integer wave numbers `k`; the function is the real inverse transform of
-//! the half spectrum, whose variance is `2 σ² Σ (|k|² + τ²)^{-α}` but for the waves with `k_y` zero or
-//! `n/2`, which are halved because a real function takes their even part.
+//! on `n` by `n` points with integer wave numbers `k`; the function is the real inverse transform
+//! of the half spectrum, whose variance is `2 σ² Σ (|k|² + τ²)^{-α}` but for the waves with `k_y`
+//! zero or `n/2`, which are halved because a real function takes their even part.
 //!
-//! Source: the initial vorticity of Li et al. 2021, arXiv:2010.08895, §5.3, on a square of side `2π`;
-//! `α` and `τ` are the caller's. Cost: one transform of the plane.
+//! Source: the initial vorticity of Li et al. 2021, arXiv:2010.08895, §5.3, on a square of side
+//! `2π`; `α` and `τ` are the caller's. Cost: one transform of the plane.
 
 use std::f64::consts::{FRAC_1_SQRT_2, SQRT_2};
 

@@ -43,7 +43,8 @@ impl TimeGrid {
     /// Checks the parameters.
     ///
     /// # Errors
-    /// [`DataError::InvalidParameter`] for a time step that is not above zero, or fewer than two times.
+    /// [`DataError::InvalidParameter`] for a time step that is not above zero, or fewer than two
+    /// times.
     pub fn check(&self) -> Result<(), DataError> {
         check_positive(&[("dt", self.dt)])?;
         if self.n_points < 2 {

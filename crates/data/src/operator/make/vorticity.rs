@@ -7,18 +7,18 @@
 //! ŵ(t + Δt) = (ŵ + Δt (½ N(ŵ) + ½ N(ŵ*) - ½ G ŵ)) / (1 + ½ Δt G)
 //! ```
 //!
-//! The force `sin(m y)` along x drives it (Kolmogorov flow). After each step the waves `|k| > n/3` and the
-//! mean are zero (2/3 rule, as a circle); the stage `ŵ*` keeps them, so that the order in time is two
-//! where the flow is resolved and less where it is not. Derivatives leave the shortest waves out, which have none on
-//! the grid. Fields are `[x, y]`.
+//! The force `sin(m y)` along x drives it (Kolmogorov flow). After each step the waves `|k| > n/3`
+//! and the mean are zero (2/3 rule, as a circle); the stage `ŵ*` keeps them, so that the order in
+//! time is two where the flow is resolved and less where it is not. Derivatives leave the shortest
+//! waves out, which have none on the grid. Fields are `[x, y]`.
 //!
-//! With `u = u_x + i u_y`, both velocities are one transform of `û = (k_x + i k_y)/|k|² ŵ`, and both
-//! fluxes one of `w u`, whose divergence is the real part of a field with the coefficients
+//! With `u = u_x + i u_y`, both velocities are one transform of `û = (k_x + i k_y)/|k|² ŵ`, and
+//! both fluxes one of `w u`, whose divergence is the real part of a field with the coefficients
 //! `-i (k_x - i k_y) FFT(w u)`.
 //!
-//! Source: Chandler & Kerswell 2013, J. Fluid Mech. 722, 554–595, §2 (the flow); Orszag 1971, J. Atmos.
-//! Sci. 28, 1074 (2/3 rule). Heun's method for `N`, Crank–Nicolson for the friction: order two.
-//! Cost: six transforms of the plane a step.
+//! Source: Chandler & Kerswell 2013, J. Fluid Mech. 722, 554–595, §2 (the flow); Orszag 1971, J.
+//! Atmos. Sci. 28, 1074 (2/3 rule). Heun's method for `N`, Crank–Nicolson for the friction: order
+//! two. Cost: six transforms of the plane a step.
 
 use super::periodic_field::wave_numbers;
 use crate::fourier::{Plane, PlaneFourier};
