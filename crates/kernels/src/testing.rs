@@ -130,7 +130,7 @@ pub fn double<M: Module>(module: M) -> M {
     module.map(&mut Double(0))
 }
 
-/// One array of a golden file (safetensors), in `f64`.
+/// One array of a golden file (safetensors), in `f64`; a single number has rank 1.
 ///
 /// # Panics
 /// If the file or the name is missing, or the rank is not `D`.
@@ -153,6 +153,7 @@ pub fn golden<const D: usize>(file: &Path, name: &str) -> Tensor<D> {
             .collect(),
         other => panic!("{}: {name} has type {other:?}", file.display()),
     };
-    let shape: [usize; D] = view.shape().try_into().expect("the rank the test asks for");
+    let shape = if view.shape().is_empty() { &[1] } else { view.shape() };
+    let shape: [usize; D] = shape.try_into().expect("the rank the test asks for");
     from_f64(values, shape)
 }

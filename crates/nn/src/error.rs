@@ -149,6 +149,37 @@ pub enum InvalidConfig {
          IDX or PNG files, or use kind \"classifier\""
     )]
     NoGrid,
+    /// A model of grids is given other points.
+    #[error(
+        "model kind {model} reads grids, not {points} points in any order: give fields on rows and \
+         columns, or use kind \"tno\""
+    )]
+    NotOnGrid {
+        /// The model.
+        model: &'static str,
+        /// How many points there are.
+        points: usize,
+    },
+    /// A grid cannot be cut into as many patches as the model has.
+    #[error(
+        "a grid of {} × {} points cannot be cut into patches = [{}, {}]: use a grid whose rows and \
+         columns are multiples of them, or other patches",
+        grid[0], grid[1], patches[0], patches[1]
+    )]
+    NoWholePatches {
+        /// Rows and columns of the grid.
+        grid: [usize; 2],
+        /// Patches down and across.
+        patches: [usize; 2],
+    },
+    /// Points have another number of coordinates than the model's.
+    #[error("points with {found} coordinates, the model reads functions of {expected}")]
+    WrongDimension {
+        /// Coordinates that the model reads.
+        expected: usize,
+        /// Coordinates found.
+        found: usize,
+    },
     /// A standard deviation is negative, infinite or not a number.
     #[error("{name}[{index}] = {value} is not a standard deviation (finite, at least 0)")]
     NotADeviation {

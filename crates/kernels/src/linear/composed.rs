@@ -30,18 +30,54 @@ pub fn attention(
     causal: bool,
 ) -> Tensor<4> {
     let (q, k, v) = features(q, k, v, blocked);
-    let [batch, heads, time_k, d_v] = v.dims();
-    // With a column of ones beside the values, the denominator comes with the numerator.
-    let ones = Tensor::ones([batch, heads, time_k, 1], (&v.device(), v.dtype()));
-    let v = Tensor::cat(vec![v, ones], 3);
+    let v = with_ones(v);
     let sums = if causal {
-        assert_eq!(q.dims()[2], time_k, "causal attention has as many queries as keys");
+        assert_eq!(q.dims()[2], v.dims()[2], "causal attention has as many queries as keys");
         causal_sums(q, k, v)
     } else {
         q.matmul(k.swap_dims(2, 3).matmul(v))
     };
-    let sum = sums.clone().narrow(3, d_v, 1);
-    sums.narrow(3, 0, d_v) / without_zeros(sum)
+    divided(sums)
+}
+
+/// Linear attention in which keys count as often as their weights say.
+///
+/// ```text
+/// o_t = Σ_s w_s φ(q_t) · φ(k_s) v_s / Σ_s w_s φ(q_t) · φ(k_s)
+/// ```
+///
+/// # Shapes
+/// - `q`, `k`, `v` as in [`attention`]; `weights`: `[batch, time_k]`, at least zero; all one if `None`
+/// - returns: `[batch, heads, time_q, d_v]`
+///
+/// # Panics
+/// If the shapes disagree.
+#[must_use]
+pub fn weighted(q: Tensor<4>, k: Tensor<4>, v: Tensor<4>, weights: Option<Tensor<2>>) -> Tensor<4> {
+    let (q, k, v) = features(q, k, v, None);
+    let [batch, _, time_k, _] = v.dims();
+    let v = match weights {
+        None => with_ones(v),
+        Some(weights) => {
+            assert_shape!(weights, [batch, time_k]);
+            with_ones(v) * weights.reshape([batch, 1, time_k, 1])
+        }
+    };
+    divided(q.matmul(k.swap_dims(2, 3).matmul(v)))
+}
+
+/// A column of ones beside the values, so that the denominator comes with the numerator.
+fn with_ones(v: Tensor<4>) -> Tensor<4> {
+    let [batch, heads, time_k, _] = v.dims();
+    let ones = Tensor::ones([batch, heads, time_k, 1], (&v.device(), v.dtype()));
+    Tensor::cat(vec![v, ones], 3)
+}
+
+/// All columns but the last, divided by the last.
+fn divided(sums: Tensor<4>) -> Tensor<4> {
+    let [_, _, _, columns] = sums.dims();
+    let sum = sums.clone().narrow(3, columns - 1, 1);
+    sums.narrow(3, 0, columns - 1) / without_zeros(sum)
 }
 
 /// The weights that linear attention never forms; rows of a query that sees no key are zero.

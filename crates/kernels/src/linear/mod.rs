@@ -21,4 +21,4 @@ pub mod reference;
 #[cfg(test)]
 mod tests;
 
-pub use composed::{attention, composed_weights, feature_map};
+pub use composed::{attention, composed_weights, feature_map, weighted};

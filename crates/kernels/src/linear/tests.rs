@@ -1,6 +1,6 @@
 use burn::tensor::{Bool, Device, Tensor, TensorData};
 
-use super::{attention, composed_weights, feature_map, reference};
+use super::{attention, composed_weights, feature_map, reference, weighted};
 use crate::testing::{assert_close, assert_gradients, from_f64, normal, to_f64};
 
 const BATCH: usize = 2;
@@ -53,6 +53,23 @@ fn equals_the_definition_at_all_sizes() {
             let weights = composed_weights(q, k, blocked, causal);
             assert_close(&weights.matmul(v), &expected, 1e-13);
         }
+    }
+}
+
+#[test]
+fn a_weight_of_two_is_a_key_seen_twice_and_of_zero_one_not_seen() {
+    let [q, k, v] = inputs(5, 4);
+    let weights = from_f64(vec![1.0, 2.0, 0.0, 1.0, 1.0, 0.0, 1.0, 2.0], [BATCH, 4]);
+    let found = weighted(q.clone(), k.clone(), v.clone(), Some(weights));
+    let keys = [[0, 1, 1, 3], [0, 2, 3, 3]];
+    let of_batch = |b: usize, x: &Tensor<4>| {
+        let x = x.clone().narrow(0, b, 1);
+        Tensor::cat(keys[b].map(|key| x.clone().narrow(2, key, 1)).to_vec(), 2)
+    };
+    for b in 0..BATCH {
+        let q = q.clone().narrow(0, b, 1);
+        let expected = attention(q, of_batch(b, &k), of_batch(b, &v), None, false);
+        assert_close(&found.clone().narrow(0, b, 1), &expected, 1e-13);
     }
 }
 

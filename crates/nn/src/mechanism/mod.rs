@@ -4,6 +4,7 @@
 //! with `init`, `n_parameters`, `multiply_adds` and [`Attention`], then add its variant below; the
 //! compiler names every place that needs it.
 
+mod continuum;
 mod easy;
 mod larnn;
 mod linear;
@@ -19,6 +20,7 @@ use regard_kernels::log_linear::LogState;
 use regard_kernels::plan::{PlanBuilder, Slot};
 use serde::{Deserialize, Serialize};
 
+pub use continuum::{ContinuumAttention, ContinuumConfig, ContinuumKernel};
 pub(crate) use easy::lag_step;
 pub use easy::{AlphaInit, EasyAttention, EasyConfig, EasyForm, LagState};
 pub use larnn::{

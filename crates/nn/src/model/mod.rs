@@ -1,5 +1,5 @@
 //! Whole forecasters: a window of past values in, the next values out. Models of other tasks are in
-//! [`classifier`] and [`language_model`].
+//! [`classifier`], [`language_model`] and [`operator`].
 //!
 //! [`ModelConfig`] chooses one by its key `kind`; [`Model`] is any of them. All work in normalised
 //! units, `[batch, window, channels]` to `[batch, horizon, channels]`.
@@ -9,6 +9,7 @@ pub mod classifier;
 mod forecaster;
 pub mod language_model;
 mod lifted;
+pub mod operator;
 mod readout;
 
 use burn::module::Module;

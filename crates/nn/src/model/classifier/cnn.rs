@@ -16,13 +16,12 @@ use burn::tensor::{Bool, Device, Tensor};
 use regard_kernels::convolution::convolution;
 use serde::{Deserialize, Serialize};
 
-use super::batch_norm::BatchNorm;
 use super::head::{Head, HeadConfig};
 use super::pooling::present;
 use super::{ClassifyShape, Pooling};
 use crate::error::{InvalidConfig, odd, positive, rate};
 use crate::layer::dropout;
-use crate::parameter::{fan_in_bound, uniform};
+use crate::parameter::{BatchNorm, fan_in_bound, uniform};
 
 /// Configuration of [`CnnClassifier`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -10,7 +10,6 @@
 //! device with autodiff, as in training, and not elsewhere.
 
 mod attention;
-mod batch_norm;
 mod cnn;
 mod gru;
 mod head;

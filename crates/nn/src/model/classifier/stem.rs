@@ -21,11 +21,10 @@ use regard_kernels::convolution::convolution;
 use serde::{Deserialize, Serialize};
 
 use super::ClassifyShape;
-use super::batch_norm::BatchNorm;
 use super::pooling::present;
 use crate::error::{InvalidConfig, odd, positive};
 use crate::mechanism::{State, StateVisitor};
-use crate::parameter::{fan_in_bound, uniform};
+use crate::parameter::{BatchNorm, fan_in_bound, uniform};
 
 /// One convolution of a stem.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

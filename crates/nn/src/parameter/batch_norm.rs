@@ -13,7 +13,7 @@ use burn::module::{Module, Param, RunningState};
 use burn::tensor::module::batch_norm_train;
 use burn::tensor::{Device, Tensor};
 
-use crate::parameter::constant;
+use super::constant;
 
 /// Keeps the division finite where all rows are equal.
 const EPS: f64 = 1e-5;
@@ -22,7 +22,7 @@ const MOMENTUM: f64 = 0.1;
 
 /// Batch normalisation of channels.
 #[derive(Module, Debug)]
-pub(super) struct BatchNorm {
+pub(crate) struct BatchNorm {
     gamma: Param<Tensor<1>>,
     beta: Param<Tensor<1>>,
     running_mean: RunningState<Tensor<1>>,
@@ -30,7 +30,7 @@ pub(super) struct BatchNorm {
 }
 
 impl BatchNorm {
-    pub(super) fn new(channels: usize, device: &Device) -> Self {
+    pub(crate) fn new(channels: usize, device: &Device) -> Self {
         Self {
             gamma: constant([channels], 1.0, device),
             beta: constant([channels], 0.0, device),
@@ -40,7 +40,7 @@ impl BatchNorm {
     }
 
     /// `x`: `[batch, time, channels]`; `present`: `[batch, time, 1]`, zero where there is padding.
-    pub(super) fn forward(&self, x: Tensor<3>, present: Option<&Tensor<3>>) -> Tensor<3> {
+    pub(crate) fn forward(&self, x: Tensor<3>, present: Option<&Tensor<3>>) -> Tensor<3> {
         let shape @ [batch, time, channels] = x.dims();
         let (gamma, beta) = (self.gamma.val(), self.beta.val());
         if !x.device().is_autodiff() {
