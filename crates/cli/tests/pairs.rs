@@ -46,12 +46,14 @@ fn every_generator_writes_its_pairs() {
 
 const SLOW: &str = "data make darcy --count 40 --size 33 --solve-nodes 129 --threads 1 --out";
 
-/// Starts a command and waits until a few pairs are written.
+/// Starts a command and waits until it has written a few pairs more.
 fn start(sandbox: &Sandbox, out: &str) -> Child {
+    let part = sandbox.path(&format!("{out}.part"));
+    let length = || fs::metadata(&part).map_or(0, |part| part.len());
+    let enough = length() + 4 * 2 * 33 * 33 * 8;
     let mut command = sandbox.command(&format!("{SLOW} {out}"));
     let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
-    let part = sandbox.path(&format!("{out}.part"));
-    while fs::metadata(&part).map_or(0, |part| part.len()) < 4 * 2 * 33 * 33 * 8 {
+    while length() < enough {
         assert!(child.try_wait().unwrap().is_none(), "the command ends before it can be cut off");
         thread::sleep(Duration::from_millis(2));
     }
