@@ -154,6 +154,25 @@ pub enum TrainError {
         /// Task that was asked for.
         wanted: &'static str,
     },
+    /// Points of functions that no quadrature rule takes.
+    #[error("points of the functions: {problem}")]
+    Points {
+        /// What is wrong.
+        problem: String,
+    },
+    /// Functions have other channels than those that the run was trained on.
+    #[error(
+        "{}: functions of {} input and {} output channels, the run was trained on {} and {}",
+        .file.display(), found[0], found[1], expected[0], expected[1]
+    )]
+    OtherChannels {
+        /// The archive.
+        file: PathBuf,
+        /// Channels of its inputs and outputs.
+        found: [usize; 2],
+        /// Those of the run.
+        expected: [usize; 2],
+    },
     /// A model or checkpoint file cannot be used.
     #[error("{}: {problem}", .file.display())]
     ModelFile {

@@ -24,6 +24,7 @@ mod lbfgs;
 pub mod metric;
 pub mod model_file;
 mod observer;
+pub mod operator;
 pub mod optimizer;
 mod precision;
 mod predict;

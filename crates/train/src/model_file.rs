@@ -10,15 +10,18 @@ use std::path::Path;
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::tensor::{Device, Gradients, Tensor, TensorData};
 use regard_data::normalize::Normalization;
+use regard_data::operator::ScalarNormalization;
 use regard_data::text::Tokenizer;
 use regard_nn::model::classifier::{Classifier, ClassifierConfig, ClassifyShape};
 use regard_nn::model::language_model::{LanguageModel, LanguageModelConfig, LanguageShape};
+use regard_nn::model::operator::{Operator, OperatorConfig, OperatorShape};
 use regard_nn::model::{ForecastShape, Model, ModelConfig};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::error::TrainError;
+use crate::operator::Quadrature;
 use crate::precision::{Precision, single, tensor};
 use crate::report::file::write_atomically;
 
@@ -111,6 +114,34 @@ impl ModelCard {
         normalization: Normalization,
     ) -> Self {
         Self { version: VERSION, model, shape, columns, dt, normalization }
+    }
+}
+
+/// What the file of an operator says beside its parameters.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct OperatorCard {
+    /// Version of this format.
+    pub version: u32,
+    /// The operator's configuration.
+    pub operator: OperatorConfig,
+    /// Channels and coordinates.
+    pub shape: OperatorShape,
+    /// What brings physical inputs to the model's units, and its outputs back.
+    pub normalization: [ScalarNormalization; 2],
+    /// How much of the domain a point stands for.
+    pub quadrature: Quadrature,
+}
+
+impl OperatorCard {
+    /// A card of the current version.
+    #[must_use]
+    pub fn new(
+        operator: OperatorConfig,
+        shape: OperatorShape,
+        normalization: [ScalarNormalization; 2],
+        quadrature: Quadrature,
+    ) -> Self {
+        Self { version: VERSION, operator, shape, normalization, quadrature }
     }
 }
 
@@ -301,7 +332,8 @@ pub(crate) fn from_bytes(file: &Path, bytes: &[u8]) -> Result<(Parameters, Strin
     Ok((found, metadata.clone()))
 }
 
-/// Writes a model and its card, a [`ModelCard`], [`ClassifierCard`] or [`LanguageCard`]; the file is complete or absent.
+/// Writes a model and its card, a [`ModelCard`], [`ClassifierCard`],
+/// [`LanguageCard`] or [`OperatorCard`]; the file is complete or absent.
 ///
 /// # Errors
 /// [`TrainError::Io`].
@@ -350,6 +382,17 @@ pub fn load_language(
 ) -> Result<(LanguageModel, LanguageCard), TrainError> {
     let (card, parameters) = read_card::<LanguageCard>(file)?;
     let model = card.language_model.init(card.shape, device)?;
+    let error = |problem| TrainError::ModelFile { file: file.to_owned(), problem };
+    Ok((with_parameters(model, parameters).map_err(error)?, card))
+}
+
+/// Reads an operator and its card.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_operator(file: &Path, device: &Device) -> Result<(Operator, OperatorCard), TrainError> {
+    let (card, parameters) = read_card::<OperatorCard>(file)?;
+    let model = card.operator.init(card.shape, device)?;
     let error = |problem| TrainError::ModelFile { file: file.to_owned(), problem };
     Ok((with_parameters(model, parameters).map_err(error)?, card))
 }

@@ -1,8 +1,8 @@
 //! Names of models on the command line; an exhaustive match, no globals.
 
 use regard_nn::mechanism::{
-    AttentionKernel, EasyConfig, EasyForm, LarnnConfig, LinearConfig, LogConfig, MechanismConfig,
-    PrimalDualConfig, SoftmaxConfig, TimeMatrix,
+    AttentionKernel, ContinuumConfig, EasyConfig, EasyForm, LarnnConfig, LinearConfig, LogConfig,
+    MechanismConfig, PrimalDualConfig, SoftmaxConfig, TimeMatrix,
 };
 use regard_nn::model::baseline::LstmConfig;
 use regard_nn::model::classifier::{
@@ -13,6 +13,7 @@ use regard_nn::model::classifier::{
 use regard_nn::model::language_model::{
     HeadsConfig, LanguageModelConfig, LogMixerConfig, MixerConfig,
 };
+use regard_nn::model::operator::{FnoConfig, OperatorConfig, PatchedConfig, TnoConfig};
 use regard_nn::model::{ForecasterConfig, LiftedConfig, ModelConfig, Readout};
 
 use crate::error::TrainError;
@@ -370,6 +371,65 @@ pub fn language_model_name(model: &LanguageModelConfig) -> &'static str {
         MixerConfig::Easy(_) => "easy",
         MixerConfig::Lstm {} => "lstm",
         MixerConfig::Larnn(_) => "larnn",
+    }
+}
+
+/// Names that [`operator`] knows.
+pub const OPERATORS: &[&str] = &["tno", "vitno", "fano", "fno"];
+
+/// The operator called `name`, of the width and depth of `like`.
+///
+/// # Errors
+/// [`TrainError::UnknownModel`], with the nearest name.
+pub fn operator(name: &str, like: &OperatorConfig) -> Result<OperatorConfig, TrainError> {
+    if name == operator_name(like) {
+        return Ok(like.clone());
+    }
+    let patched = match like {
+        OperatorConfig::Vitno(c) | OperatorConfig::Fano(c) => c.clone(),
+        OperatorConfig::Tno(c) => PatchedConfig {
+            d_model: c.d_model,
+            d_ff: c.d_ff,
+            n_heads: c.mechanism.n_heads,
+            n_layers: c.n_layers,
+            norm: c.norm,
+            ..PatchedConfig::default()
+        },
+        OperatorConfig::Fno(c) => {
+            let (d_model, n_layers) = (c.d_model, c.n_layers);
+            PatchedConfig { d_model, d_ff: 2 * d_model, n_layers, ..PatchedConfig::default() }
+        }
+    };
+    let PatchedConfig { d_model, d_ff, n_heads, n_layers, norm, .. } = patched;
+    Ok(match name {
+        "vitno" => OperatorConfig::Vitno(patched),
+        "fano" => OperatorConfig::Fano(patched),
+        "tno" => OperatorConfig::Tno(TnoConfig {
+            d_model,
+            d_ff,
+            n_layers,
+            mechanism: ContinuumConfig::new(n_heads),
+            norm,
+            ..TnoConfig::default()
+        }),
+        "fno" => OperatorConfig::Fno(FnoConfig { d_model, n_layers, ..FnoConfig::default() }),
+        _ => {
+            return Err(TrainError::UnknownModel {
+                name: name.to_owned(),
+                known: OPERATORS.iter().map(ToString::to_string).collect(),
+            });
+        }
+    })
+}
+
+/// Name of an operator in tables: its kind.
+#[must_use]
+pub fn operator_name(model: &OperatorConfig) -> &'static str {
+    match model {
+        OperatorConfig::Tno(_) => "tno",
+        OperatorConfig::Vitno(_) => "vitno",
+        OperatorConfig::Fano(_) => "fano",
+        OperatorConfig::Fno(_) => "fno",
     }
 }
 

@@ -10,6 +10,7 @@ use crate::error::TrainError;
 use crate::forecast_run;
 use crate::language;
 use crate::observer::Observer;
+use crate::operator;
 use crate::precision::Precision;
 use crate::report::{EpochRow, RunInfo, RunReport};
 use crate::run_config::RunConfig;
@@ -106,6 +107,7 @@ pub fn train(
         RunConfig::Forecast(task) => begin(task, &saved, options, observer),
         RunConfig::Classify(task) => begin(task, &saved, options, observer),
         RunConfig::Language(task) => begin(task, &saved, options, observer),
+        RunConfig::Operator(task) => begin(task, &saved, options, observer),
     }
 }
 
@@ -125,6 +127,7 @@ pub fn resume(run: &Path, observer: &mut dyn Observer) -> Result<Outcome, TrainE
         RunConfig::Forecast(task) => go_on(task, &folder, observer),
         RunConfig::Classify(task) => go_on(task, &folder, observer),
         RunConfig::Language(task) => go_on(task, &folder, observer),
+        RunConfig::Operator(task) => go_on(task, &folder, observer),
     }
 }
 
@@ -145,6 +148,7 @@ pub(crate) fn fit_only(
         RunConfig::Forecast(task) => fit_task(task, &saved, folder, observer),
         RunConfig::Classify(task) => fit_task(task, &saved, folder, observer),
         RunConfig::Language(task) => fit_task(task, &saved, folder, observer),
+        RunConfig::Operator(task) => fit_task(task, &saved, folder, observer),
     }
 }
 
@@ -167,6 +171,9 @@ pub fn evaluate(
         }
         RunConfig::Language(config) => {
             RunReport::Language(language::evaluate(&folder, config, data, observer)?)
+        }
+        RunConfig::Operator(config) => {
+            RunReport::Operator(operator::evaluate(&folder, config, data, observer)?)
         }
     })
 }

@@ -1,7 +1,8 @@
 //! The one file that describes a run; it is saved with the run.
 //!
 //! `task.kind` says what is learned, and so which keys there are: [`ForecastConfig`],
-//! [`ClassifyConfig`] or [`LanguageConfig`]. `--set section.key=value` changes one key of a file or preset before it is checked.
+//! [`ClassifyConfig`], [`LanguageConfig`] or
+//! [`OperatorRunConfig`]. `--set section.key=value` changes one key of a file or preset before it is checked.
 
 use std::path::{Path, PathBuf};
 
@@ -12,10 +13,11 @@ use crate::classification::ClassifyConfig;
 use crate::error::{TrainError, nearest};
 use crate::forecast_config::ForecastConfig;
 use crate::language::LanguageConfig;
+use crate::operator::OperatorRunConfig;
 use crate::preset;
 
 /// Names of the tasks, in `task.kind`; the first is the default.
-const TASKS: &[&str] = &["forecast", "classify", "language"];
+const TASKS: &[&str] = &["forecast", "classify", "language", "operator"];
 
 /// A whole run, by its task.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -27,6 +29,8 @@ pub enum RunConfig {
     Classify(ClassifyConfig),
     /// Learns to go on with a text.
     Language(LanguageConfig),
+    /// Learns an operator between functions.
+    Operator(OperatorRunConfig),
 }
 
 /// What every task's file has.
@@ -77,6 +81,7 @@ impl RunConfig {
         Ok(match task_of(origin, &table)? {
             "classify" => Self::Classify(parse_task(origin, text, &table, set)?),
             "language" => Self::Language(parse_task(origin, text, &table, set)?),
+            "operator" => Self::Operator(parse_task(origin, text, &table, set)?),
             _ => Self::Forecast(parse_task(origin, text, &table, set)?),
         })
     }
@@ -96,6 +101,7 @@ impl RunConfig {
             Self::Forecast(config) => config.use_data_file(path),
             Self::Classify(config) => config.data.path = Some(path.to_owned()),
             Self::Language(config) => config.data.path = Some(path.to_owned()),
+            Self::Operator(config) => config.data.path = Some(path.to_owned()),
         }
     }
 
@@ -112,6 +118,9 @@ impl RunConfig {
             Self::Language(config) => {
                 config.model = crate::registry::language_model(name, &config.model)?;
             }
+            Self::Operator(config) => {
+                config.model = crate::registry::operator(name, &config.model)?;
+            }
         }
         Ok(())
     }
@@ -123,6 +132,7 @@ impl RunConfig {
             Self::Forecast(config) => config.seed,
             Self::Classify(config) => config.seed,
             Self::Language(config) => config.seed,
+            Self::Operator(config) => config.seed,
         }
     }
 
@@ -132,6 +142,7 @@ impl RunConfig {
             Self::Forecast(config) => config.seed = seed,
             Self::Classify(config) => config.seed = seed,
             Self::Language(config) => config.seed = seed,
+            Self::Operator(config) => config.seed = seed,
         }
     }
 
@@ -142,6 +153,7 @@ impl RunConfig {
             Self::Forecast(config) => &config.title,
             Self::Classify(config) => &config.title,
             Self::Language(config) => &config.title,
+            Self::Operator(config) => &config.title,
         }
     }
 
@@ -152,6 +164,7 @@ impl RunConfig {
             Self::Forecast(config) => crate::registry::name_of(&config.model),
             Self::Classify(config) => crate::registry::classifier_name(&config.model),
             Self::Language(config) => crate::registry::language_model_name(&config.model),
+            Self::Operator(config) => crate::registry::operator_name(&config.model),
         }
     }
 
@@ -193,6 +206,7 @@ impl RunConfig {
             Self::Forecast(_) => "forecast",
             Self::Classify(_) => "classify",
             Self::Language(_) => "go on with a text",
+            Self::Operator(_) => "learn an operator",
         };
         TrainError::OtherTask { found, wanted }
     }
@@ -212,6 +226,7 @@ impl RunConfig {
             Self::Forecast(config) => config.path_mut(),
             Self::Classify(config) => config.path_mut(),
             Self::Language(config) => config.path_mut(),
+            Self::Operator(config) => config.path_mut(),
         }
     }
 }
@@ -405,7 +420,7 @@ mod tests {
     fn an_unknown_task_gets_the_nearest_name() {
         assert_eq!(
             message("[task]\nkind = \"clasify\"\n", &[]),
-            "my.toml: task.kind = \"clasify\" (did you mean \"classify\"?); known: forecast, classify, language"
+            "my.toml: task.kind = \"clasify\" (did you mean \"classify\"?); known: forecast, classify, language, operator"
         );
     }
 }

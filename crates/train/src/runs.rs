@@ -67,7 +67,7 @@ pub fn show(run: &Path) -> Result<RunDetail, TrainError> {
     let (score, classes) = match &report {
         Some(RunReport::Forecast(report)) => (report.scores.first(), None),
         Some(RunReport::Classify(report)) => (None, report.scores.first()),
-        Some(RunReport::Language(_)) | None => (None, None),
+        Some(RunReport::Language(_) | RunReport::Operator(_)) | None => (None, None),
     };
     let bits_per_character = match &report {
         Some(RunReport::Language(report)) => report.scores.first().and_then(|row| row.scores()),

@@ -124,6 +124,13 @@ fn next_steps(folder: &Path, report: &RunReport) -> Result<String> {
             quoted_path(folder)
         ));
     }
+    if let RunReport::Operator(_) = report {
+        return Ok(format!(
+            "report    {}\nevaluate  regard evaluate {} --data other.npz\n",
+            page.display(),
+            quoted_path(folder)
+        ));
+    }
     let config = regard_train::runs::show(folder)?.config_toml;
     let (RunConfig::Forecast(config), RunReport::Forecast(report)) =
         (RunConfig::parse("run.toml", &config, &[])?, report)

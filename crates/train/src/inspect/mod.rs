@@ -132,6 +132,11 @@ pub fn inspect(
                 "its task is to go on with a text; only forecasters and classifiers are inspected",
             ));
         }
+        RunConfig::Operator(_) => {
+            return Err(folder.error(
+                "its task is to learn an operator; only forecasters and classifiers are inspected",
+            ));
+        }
     };
     folder.write("inspect.html", html::render_inspection(&inspection).as_bytes())?;
     Ok(inspection)

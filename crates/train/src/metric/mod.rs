@@ -29,6 +29,7 @@ pub mod climate;
 pub(crate) mod confidence;
 pub mod ensemble;
 pub mod error_growth;
+pub mod function;
 pub mod language;
 pub mod lyapunov;
 pub mod normalized_error;

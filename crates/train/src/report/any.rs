@@ -5,8 +5,9 @@ use serde::Serialize;
 use super::classify::ClassifyReport;
 use super::json::{ReportError, pretty, version_checked};
 use super::language::LanguageReport;
+use super::operator::OperatorReport;
 use super::schema::{Report, RunInfo, TrainingInfo};
-use super::{html, language_text, text};
+use super::{html, language_text, operator_text, text};
 
 /// The report of a run, by its task.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -19,6 +20,8 @@ pub enum RunReport {
     Classify(ClassifyReport),
     /// Of a run that learns to go on with a text.
     Language(LanguageReport),
+    /// Of a run that learns an operator.
+    Operator(OperatorReport),
 }
 
 impl RunReport {
@@ -29,6 +32,7 @@ impl RunReport {
             Self::Forecast(report) => &report.run,
             Self::Classify(report) => &report.run,
             Self::Language(report) => &report.run,
+            Self::Operator(report) => &report.run,
         }
     }
 
@@ -39,6 +43,7 @@ impl RunReport {
             Self::Forecast(report) => &report.training,
             Self::Classify(report) => &report.training,
             Self::Language(report) => &report.training,
+            Self::Operator(report) => &report.training,
         }
     }
 
@@ -55,6 +60,9 @@ impl RunReport {
             Self::Language(report) if !report.beats_unigram() => {
                 Some("is not better than the frequencies of single tokens")
             }
+            Self::Operator(report) if !report.beats_mean() => {
+                Some("is not better than the mean of the training functions")
+            }
             _ => None,
         }
     }
@@ -66,6 +74,7 @@ impl RunReport {
             Self::Forecast(report) => text::table(report),
             Self::Classify(report) => text::classification(report),
             Self::Language(report) => language_text::language(report),
+            Self::Operator(report) => operator_text::operator(report),
         }
     }
 
@@ -76,6 +85,7 @@ impl RunReport {
             Self::Forecast(report) => html::render(report),
             Self::Classify(report) => html::render_classification(report),
             Self::Language(report) => html::render_language(report),
+            Self::Operator(report) => html::render_operator(report),
         }
     }
 
@@ -98,6 +108,9 @@ impl RunReport {
             Some(LanguageReport::TASK) => {
                 Self::Language(version_checked(value, LanguageReport::FORMAT_VERSION)?)
             }
+            Some(OperatorReport::TASK) => {
+                Self::Operator(version_checked(value, OperatorReport::FORMAT_VERSION)?)
+            }
             _ => Self::Forecast(version_checked(value, Report::FORMAT_VERSION)?),
         })
     }
@@ -107,7 +120,7 @@ impl RunReport {
     pub fn forecast(self) -> Option<Report> {
         match self {
             Self::Forecast(report) => Some(report),
-            Self::Classify(_) | Self::Language(_) => None,
+            Self::Classify(_) | Self::Language(_) | Self::Operator(_) => None,
         }
     }
 
@@ -116,7 +129,7 @@ impl RunReport {
     pub fn classify(self) -> Option<ClassifyReport> {
         match self {
             Self::Classify(report) => Some(report),
-            Self::Forecast(_) | Self::Language(_) => None,
+            Self::Forecast(_) | Self::Language(_) | Self::Operator(_) => None,
         }
     }
 }

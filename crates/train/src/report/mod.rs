@@ -1,7 +1,7 @@
 //! What a run leaves for people and programs: `report.json`, `report.html` and tables for the terminal.
 //!
-//! [`RunReport`] is the whole content, a [`Report`] of forecasts, a [`ClassifyReport`] or a
-//! [`LanguageReport`]; everything else here only shows it. Its serde form is
+//! [`RunReport`] is the whole content, a [`Report`] of forecasts, a [`ClassifyReport`], a
+//! [`LanguageReport`] or an [`OperatorReport`]; everything else here only shows it. Its serde form is
 //! `report.json`. [`html`] renders one run or a comparison of runs as a single file without network
 //! access or scripts, [`text`] the same scores as plain tables.
 //!
@@ -23,6 +23,9 @@ mod language_table;
 mod language_text;
 mod markup;
 mod nullable;
+mod operator;
+mod operator_table;
+mod operator_text;
 mod plot;
 mod rollout;
 mod schema;
@@ -39,6 +42,9 @@ pub use classify::{ClassData, ClassModel, ClassPart, ClassRow, ClassifyReport};
 pub use json::ReportError;
 pub use language::{
     LanguageData, LanguageModelInfo, LanguageReport, LanguageRow, TextPart, TextSample,
+};
+pub use operator::{
+    FunctionExample, OperatorData, OperatorInfo, OperatorPart, OperatorReport, OperatorRow,
 };
 pub use rollout::{
     ErrorGrowth, PhasePortrait, PoincareSection, RolloutExample, RolloutPlots, ValidUntil,

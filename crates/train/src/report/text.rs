@@ -6,9 +6,10 @@ use super::classify::ClassifyReport;
 use super::comparison::same_data;
 use super::format::{Notation, count, duration, printable, shorten};
 use super::language::LanguageReport;
-use super::language_text;
+use super::operator::OperatorReport;
 use super::schema::Report;
 use super::score_table::{Metric, RowKind, ScoreTable, all_metrics, main_metrics};
+use super::{language_text, operator_text};
 
 /// Widest line, in characters.
 const WIDTH: usize = 100;
@@ -112,6 +113,16 @@ pub fn runs(reports: &[RunReport]) -> String {
             _ => None,
         })
         .collect();
+    let operators: Vec<&OperatorReport> = reports
+        .iter()
+        .filter_map(|r| match r {
+            RunReport::Operator(report) => Some(report),
+            _ => None,
+        })
+        .collect();
+    if !operators.is_empty() {
+        return operator_text::operators(&operators);
+    }
     if !languages.is_empty() {
         return language_text::languages(&languages);
     }

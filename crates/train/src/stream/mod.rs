@@ -49,6 +49,12 @@ impl Stream {
             RunConfig::Classify(_) => Self::Classes(ClassStream::open(run)?),
             RunConfig::Forecast(_) => Self::Forecast(ForecastStream::open(run)?),
             RunConfig::Language(_) => Self::Text(TextStream::open(run)?),
+            RunConfig::Operator(_) => {
+                return Err(folder.error(
+                    "its task is to learn an operator, which reads whole functions; streams need a run \
+                     that classifies, forecasts or goes on with a text",
+                ));
+            }
         })
     }
 

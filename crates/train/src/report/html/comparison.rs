@@ -8,6 +8,7 @@ use super::super::comparison::{
 use super::super::format::count;
 use super::super::language::LanguageReport;
 use super::super::markup::Markup;
+use super::super::operator::OperatorReport;
 use super::super::plot::{self, Growth, Look, LossCurve};
 use super::super::rollout::ErrorGrowth;
 use super::super::schema::Report;
@@ -15,6 +16,7 @@ use super::super::score_table::{Metric, ScoreTable, all_metrics, detail_metrics,
 use super::classification::render_classifications;
 use super::language::render_languages;
 use super::notes;
+use super::operator::render_operators;
 use super::page::{Span, figure, page, section};
 use super::table::{footnotes, score_table};
 
@@ -53,6 +55,16 @@ pub fn render_runs(title: &str, reports: &[RunReport]) -> String {
             _ => None,
         })
         .collect();
+    let operators: Vec<&OperatorReport> = reports
+        .iter()
+        .filter_map(|r| match r {
+            RunReport::Operator(report) => Some(report),
+            _ => None,
+        })
+        .collect();
+    if !operators.is_empty() {
+        return render_operators(title, &operators);
+    }
     if !languages.is_empty() {
         return render_languages(title, &languages);
     }
