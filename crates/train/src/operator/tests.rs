@@ -122,8 +122,8 @@ fn weights(file: &Path, prefix: &str) -> Parameters {
     let mut add = |ours: &str, theirs: &str| {
         let weight = golden::<2>(file, &format!("{prefix}{theirs}.weight")).transpose();
         let bias = golden::<1>(file, &format!("{prefix}{theirs}.bias"));
-        found.insert(format!("{ours}.weight"), Array::new(weight.into_data()));
-        found.insert(format!("{ours}.bias"), Array::new(bias.into_data()));
+        found.insert(format!("Tno.{ours}.weight"), Array::new(weight.into_data()));
+        found.insert(format!("Tno.{ours}.bias"), Array::new(bias.into_data()));
     };
     add("lift", "linear_in_position");
     add("output", "linear_out");
@@ -136,7 +136,7 @@ fn weights(file: &Path, prefix: &str) -> Parameters {
         for (part, theirs) in [("gamma", "weight"), ("beta", "bias")] {
             let name = format!("{prefix}encoder.layers.0.{norm}.{theirs}");
             let value = Array::new(golden::<1>(file, &name).into_data());
-            found.insert(format!("blocks.0.{ours}.{part}"), value);
+            found.insert(format!("Tno.blocks.0.{ours}.{part}"), value);
         }
     }
     found
