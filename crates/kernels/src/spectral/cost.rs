@@ -2,7 +2,8 @@
 
 use super::grid::Grid;
 
-/// Multiply-adds of one field in the fused form, forward; backward takes twice as many.
+/// Multiply-adds of one field in the fused form, forward; backward runs the same transforms, and twice the
+/// products.
 ///
 /// ```text
 /// along rows:    m R C d / 2 with m ≈ n_rows waves     along columns: m n_columns C d
