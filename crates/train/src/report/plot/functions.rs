@@ -86,7 +86,8 @@ fn fields(example: &FunctionExample, [rows, columns]: [usize; 2], width: f64) ->
                 colours,
                 (left, top, side, height),
             );
-            colour_bar(out, colours, (left, top + height + 8.0, side));
+            // Room for half a label at either end.
+            colour_bar(out, colours, (left + 10.0, top + height + 8.0, side - 20.0));
         }
     })
 }
