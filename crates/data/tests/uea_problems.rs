@@ -10,6 +10,11 @@ use safetensors::Golden;
 
 mod safetensors;
 
+fn integers(golden: &Golden, name: &str) -> Vec<usize> {
+    let words = golden.words(name, "I64").map(i64::from_le_bytes);
+    words.map(|word| usize::try_from(word).unwrap()).collect()
+}
+
 fn uea() -> PathBuf {
     let folder = std::env::var("REGARD_DATA").expect("REGARD_DATA names the folder of data sets");
     PathBuf::from(folder).join("uea")
@@ -91,16 +96,16 @@ fn standardised_cases_equal_those_of_another_program() {
         let normalization = Normalization::fit_sample(&train.set);
         assert_close(&normalization.mean, &golden.reals("mean"));
         assert_close(&normalization.std, &golden.reals("std"));
-        let time = golden.integers("max_len")[0];
+        let time = integers(&golden, "max_len")[0];
         assert_eq!(train.longest(), time);
         for (part, set) in [("train", &train), ("test", &test)] {
-            let uncut = golden.integers(&format!("{part}_lengths"));
+            let uncut = integers(&golden, &format!("{part}_lengths"));
             let lengths: Vec<usize> = uncut.into_iter().map(|length| length.min(time)).collect();
             assert_eq!(set.set.lengths(), lengths);
-            assert_eq!(set.labels, golden.integers(&format!("{part}_labels")));
+            assert_eq!(set.labels, integers(&golden, &format!("{part}_labels")));
             let width = time * set.set.channels();
             let expected = golden.reals(&format!("{part}_x"));
-            let cases = golden.integers(&format!("{part}_index"));
+            let cases = integers(&golden, &format!("{part}_index"));
             for (&case, expected) in cases.iter().zip(expected.chunks_exact(width)) {
                 let mut found = normalization.norm_from_phys(&set.set.series[case].values);
                 found.resize(width, 0.0);

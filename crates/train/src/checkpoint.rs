@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::TrainError;
 use crate::model_file::{Parameters, from_bytes, to_bytes};
-use crate::report::EpochRow;
 use crate::report::file::write_atomically;
+use crate::report::{EpochRow, TrainingInfo};
 use crate::schedule::PlateauState;
 
 const VERSION: u32 = 1;
@@ -42,6 +42,21 @@ pub(crate) struct Progress {
     pub(crate) curve: Vec<EpochRow>,
     /// What else there is to say about the training.
     pub(crate) note: Option<String>,
+}
+
+impl Progress {
+    /// What a report says of the training.
+    pub(crate) fn training_info(&self) -> TrainingInfo {
+        let epochs = self.curve.len();
+        TrainingInfo {
+            epochs,
+            best_epoch: self.best_epoch,
+            steps: self.steps,
+            seconds: self.seconds,
+            seconds_per_epoch: if epochs == 0 { 0.0 } else { self.seconds / epochs as f64 },
+            curve: self.curve.clone(),
+        }
+    }
 }
 
 impl Default for Progress {

@@ -17,7 +17,8 @@ impl Golden {
         Self { header: serde_json::from_slice(header).unwrap(), bytes: bytes.to_vec() }
     }
 
-    fn words(&self, name: &str, kind: &str) -> impl Iterator<Item = [u8; 8]> {
+    /// The numbers of 8 bytes of a tensor of this type.
+    pub(crate) fn words(&self, name: &str, kind: &str) -> impl Iterator<Item = [u8; 8]> {
         let tensor = &self.header[name];
         assert_eq!(tensor["dtype"], kind, "{name}");
         let at = |i: usize| usize::try_from(tensor["data_offsets"][i].as_u64().unwrap()).unwrap();
@@ -26,11 +27,5 @@ impl Golden {
 
     pub(crate) fn reals(&self, name: &str) -> Vec<f64> {
         self.words(name, "F64").map(f64::from_le_bytes).collect()
-    }
-
-    #[allow(dead_code)]
-    pub(crate) fn integers(&self, name: &str) -> Vec<usize> {
-        let words = self.words(name, "I64").map(i64::from_le_bytes);
-        words.map(|word| usize::try_from(word).unwrap()).collect()
     }
 }

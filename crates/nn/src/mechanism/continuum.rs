@@ -16,9 +16,8 @@
 //! `(p + n) d_head / 2`. Memory is linear in both.
 
 use burn::module::Module;
-use burn::tensor::Device;
 use burn::tensor::activation::softmax;
-use burn::tensor::{Bool, Tensor, assert_shape};
+use burn::tensor::{Bool, Device, Tensor, assert_shape};
 use regard_kernels::linear;
 use regard_kernels::log_linear::{self, Context, LogLinear, Values};
 use regard_kernels::pointwise::Activation;
@@ -185,30 +184,28 @@ impl ContinuumAttention {
         blocked: Option<Tensor<2, Bool>>,
     ) -> Tensor<4> {
         let [batch, heads, points, d_head] = k.dims();
-        let device = q.device().without_autodiff();
+        let like = (&q.device().without_autodiff(), q.dtype());
         let scale = 1.0 / (d_head as f64).sqrt();
         // Equal weights cancel.
         let equal = weights.windows(2).all(|pair| pair[0].to_bits() == pair[1].to_bits());
         let log_weights = |heads| {
             let needed = !equal || blocked.is_some();
             let shape = [batch, heads, points];
-            needed.then(|| log_weights(weights, blocked.clone(), shape, (&device, q.dtype())))
+            needed.then(|| log_weights(weights, blocked.clone(), shape, like))
         };
         match self.config.kernel {
             ContinuumKernel::Softmax if self.config.dropout > 0.0 && q.device().is_autodiff() => {
-                let scores = q.clone().matmul(k.swap_dims(2, 3)) * scale;
+                let scores = q.matmul(k.swap_dims(2, 3)) * scale;
                 let scores = match log_weights(heads) {
                     None => scores,
                     Some(w) => scores + w.unsqueeze_dim::<4>(2),
                 };
                 dropout(softmax(scores, 3), self.config.dropout).matmul(v)
             }
-            ContinuumKernel::Softmax => {
-                attention(q.clone(), k, v, log_weights(heads), scale, false)
-            }
+            ContinuumKernel::Softmax => attention(q, k, v, log_weights(heads), scale, false),
             ContinuumKernel::Linear => {
                 let weight = log_weights(1).map(|w| w.exp().reshape([batch, points]));
-                linear::weighted(q.clone(), k, v, weight)
+                linear::weighted(q, k, v, weight)
             }
             ContinuumKernel::Log => {
                 let (k, blocked) = match log_weights(1) {
@@ -222,7 +219,7 @@ impl ContinuumAttention {
                 let context = Context { blocked, ..Context::default() };
                 let setting =
                     LogLinear { values: Values::Linear, causal: false, ..LogLinear::default() };
-                log_linear::attention(q.clone(), k, v, setting, &context)
+                log_linear::attention(q, k, v, setting, &context)
             }
         }
     }

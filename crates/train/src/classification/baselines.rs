@@ -7,7 +7,7 @@ use rayon::prelude::*;
 use super::config::{ClassicalMethod, ClassifyConfig};
 use super::data::{Classification, Part};
 use super::objective::ClassError;
-use super::run::{fitted, model_row, training_info};
+use super::run::{fitted, model_row};
 use crate::classical::{
     ClassicalError, MiniRocket, N_FEATURES, NearestNeighbour, RidgeClassifier, summary_features,
 };
@@ -54,7 +54,7 @@ fn trained(
     }
     let folder = RunFolder::part(path)?;
     let (model, progress) = fitted(config, &ClassError::new(data, config)?, &folder, observer)?;
-    let mut row = model_row(config, data, &model).with_curve(&training_info(&progress));
+    let mut row = model_row(config, data, &model).with_curve(&progress.training_info());
     row.is_baseline = true;
     let json = serde_json::to_string_pretty(&row).expect("a row has a JSON form");
     folder.write("row.json", json.as_bytes())?;

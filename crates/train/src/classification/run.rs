@@ -17,9 +17,7 @@ use crate::error::TrainError;
 use crate::model_file::{self, ClassifierCard};
 use crate::observer::Observer;
 use crate::registry;
-use crate::report::{
-    ClassModel, ClassRow, ClassifyReport, EpochRow, RunInfo, RunReport, TrainingInfo,
-};
+use crate::report::{ClassModel, ClassRow, ClassifyReport, EpochRow, RunInfo, RunReport};
 use crate::run::{Place, Task, in_pool};
 use crate::run_folder::RunFolder;
 
@@ -68,7 +66,7 @@ impl Task for ClassifyConfig {
         );
         model_file::save(&folder.model(), &model, &card)?;
         let mut report = report(self, data, place.info(&self.title, self.seed, self.precision));
-        report.training = training_info(&progress);
+        report.training = progress.training_info();
         observer.phase("scoring", None);
         report.scores = vec![model_row(self, data, &model).with_curve(&report.training)];
         report.scores.extend(baselines::all(self, data, folder, observer)?);
@@ -189,18 +187,6 @@ pub(super) fn model_row(
     }
 }
 
-pub(super) fn training_info(progress: &Progress) -> TrainingInfo {
-    let epochs = progress.curve.len();
-    TrainingInfo {
-        epochs,
-        best_epoch: progress.best_epoch,
-        steps: progress.steps,
-        seconds: progress.seconds,
-        seconds_per_epoch: if epochs == 0 { 0.0 } else { progress.seconds / epochs as f64 },
-        curve: progress.curve.clone(),
-    }
-}
-
 /// The report but for training and scores.
 fn report(config: &ClassifyConfig, data: &Classification, run: RunInfo) -> ClassifyReport {
     ClassifyReport {
@@ -214,7 +200,7 @@ fn report(config: &ClassifyConfig, data: &Classification, run: RunInfo) -> Class
             multiply_adds: config.model.multiply_adds(data.shape),
             time: data.shape.time,
         },
-        training: training_info(&Progress::default()),
+        training: Progress::default().training_info(),
         scores: Vec::new(),
     }
 }

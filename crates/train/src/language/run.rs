@@ -20,7 +20,6 @@ use crate::observer::Observer;
 use crate::registry;
 use crate::report::{
     EpochRow, LanguageModelInfo, LanguageReport, LanguageRow, RunInfo, RunReport, TextSample,
-    TrainingInfo,
 };
 use crate::run::{Place, Task, in_pool};
 use crate::run_folder::RunFolder;
@@ -57,7 +56,7 @@ impl Task for LanguageConfig {
         let card = LanguageCard::new(self.model.clone(), data.shape, data.tokenizer.clone());
         model_file::save(&folder.model(), &model, &card)?;
         let mut report = report(self, data, place.info(&self.title, self.seed, self.precision));
-        report.training = training_info(&progress);
+        report.training = progress.training_info();
         observer.phase("scoring", None);
         report.scores = rows(self, data, &model);
         report.scores[0].seconds = Some(progress.seconds);
@@ -157,18 +156,6 @@ fn sample(config: &LanguageConfig, data: &Language, model: LanguageModel) -> Opt
     Some(TextSample { text, temperature, top_k })
 }
 
-fn training_info(progress: &Progress) -> TrainingInfo {
-    let epochs = progress.curve.len();
-    TrainingInfo {
-        epochs,
-        best_epoch: progress.best_epoch,
-        steps: progress.steps,
-        seconds: progress.seconds,
-        seconds_per_epoch: if epochs == 0 { 0.0 } else { progress.seconds / epochs as f64 },
-        curve: progress.curve.clone(),
-    }
-}
-
 /// The report but for training, scores and sample.
 fn report(config: &LanguageConfig, data: &Language, run: RunInfo) -> LanguageReport {
     let count = config.model.n_parameters(data.shape);
@@ -184,7 +171,7 @@ fn report(config: &LanguageConfig, data: &Language, run: RunInfo) -> LanguageRep
             multiply_adds: config.model.multiply_adds(data.shape),
             window: data.shape.window,
         },
-        training: training_info(&Progress::default()),
+        training: Progress::default().training_info(),
         scores: Vec::new(),
         sample: None,
     }

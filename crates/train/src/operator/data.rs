@@ -100,9 +100,9 @@ impl OperatorParts {
             source: path.display().to_string(),
             inputs: train.inputs().channels.clone(),
             outputs: train.outputs().channels.clone(),
-            train: part_info("training", &train),
-            validation: validation.as_ref().map(|set| part_info("validation", set)),
-            tests: tests.iter().map(|(name, set)| part_info(name, set)).collect(),
+            train: OperatorPart::of("training", &train),
+            validation: validation.as_ref().map(|set| OperatorPart::of("validation", set)),
+            tests: tests.iter().map(|(name, set)| OperatorPart::of(name, set)).collect(),
         };
         let shape = OperatorShape {
             d_in: n_in + if first_output { n_out } else { 0 },
@@ -141,18 +141,6 @@ fn arrays(config: &OperatorRunConfig, input: &str, output: &str) -> PairArrays {
 /// The part that an array belongs to, by its name: what stands before `_input`.
 fn part_of(input: &str) -> &str {
     input.strip_suffix("input").map_or("", |part| part.trim_end_matches('_'))
-}
-
-fn part_info(name: &str, set: &FunctionSet) -> OperatorPart {
-    OperatorPart {
-        name: name.to_owned(),
-        functions: set.samples(),
-        points: set.points().shape(),
-        placement: match set.points() {
-            Points::Line(_) => None,
-            Points::Grid { placement, .. } => Some(placement.name().to_owned()),
-        },
-    }
 }
 
 /// Points as the model takes them.

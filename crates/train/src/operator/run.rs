@@ -19,7 +19,7 @@ use crate::observer::Observer;
 use crate::registry;
 use crate::report::{
     EpochRow, FunctionExample, OperatorInfo, OperatorPart, OperatorReport, OperatorRow, RunInfo,
-    RunReport, TrainingInfo,
+    RunReport,
 };
 use crate::run::{Place, Task, in_pool};
 use crate::run_folder::RunFolder;
@@ -66,7 +66,7 @@ impl Task for OperatorRunConfig {
         );
         model_file::save(&folder.model(), &model, &card)?;
         let mut report = report(self, data, place.info(&self.title, self.seed, self.precision));
-        report.training = training_info(&progress);
+        report.training = progress.training_info();
         observer.phase("scoring", None);
         report.scores = rows(self, data, &model);
         report.scores[0].seconds = Some(progress.seconds);
@@ -125,7 +125,7 @@ pub(crate) fn evaluate(
         let part = Part::new(set, &data.normalization, config.task.quadrature, first_output)?;
         model.accepts(&part.sites)?;
         data.info.source = format!("{} (trained on {})", path.display(), data.info.source);
-        data.info.tests = vec![OperatorPart::of("test", part.set.samples(), part.set.points())];
+        data.info.tests = vec![OperatorPart::of("test", &part.set)];
         data.tests = vec![("test".to_owned(), part)];
     }
     let place = Place { folder, name: &folder.name(), command: "" };
@@ -189,18 +189,6 @@ fn first_channel(values: &[f64], channels: usize) -> Vec<f64> {
     values.iter().step_by(channels).map(rounded).collect()
 }
 
-fn training_info(progress: &Progress) -> TrainingInfo {
-    let epochs = progress.curve.len();
-    TrainingInfo {
-        epochs,
-        best_epoch: progress.best_epoch,
-        steps: progress.steps,
-        seconds: progress.seconds,
-        seconds_per_epoch: if epochs == 0 { 0.0 } else { progress.seconds / epochs as f64 },
-        curve: progress.curve.clone(),
-    }
-}
-
 /// The report but for training, scores and examples.
 fn report(config: &OperatorRunConfig, data: &OperatorParts, run: RunInfo) -> OperatorReport {
     OperatorReport {
@@ -212,7 +200,7 @@ fn report(config: &OperatorRunConfig, data: &OperatorParts, run: RunInfo) -> Ope
             name: registry::operator_name(&config.model).to_owned(),
             n_parameters: config.model.n_parameters(data.shape) as u64,
         },
-        training: training_info(&Progress::default()),
+        training: Progress::default().training_info(),
         scores: Vec::new(),
         examples: Vec::new(),
     }

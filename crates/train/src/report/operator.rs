@@ -1,6 +1,6 @@
 //! The content of `report.json` of a run that learns an operator: field names are the JSON keys.
 
-use regard_data::operator::Points;
+use regard_data::operator::{FunctionSet, Points};
 use serde::{Deserialize, Serialize};
 
 use super::schema::{RunInfo, TrainingInfo};
@@ -103,14 +103,14 @@ pub struct FunctionExample {
 }
 
 impl OperatorPart {
-    /// A part of so many functions on some points.
+    /// What is to be said of a set.
     #[must_use]
-    pub fn of(name: &str, functions: usize, points: &Points) -> Self {
+    pub fn of(name: &str, set: &FunctionSet) -> Self {
         Self {
             name: name.to_owned(),
-            functions,
-            points: points.shape(),
-            placement: match points {
+            functions: set.samples(),
+            points: set.points().shape(),
+            placement: match set.points() {
                 Points::Line(_) => None,
                 Points::Grid { placement, .. } => Some(placement.name().to_owned()),
             },

@@ -254,17 +254,4 @@ mod tests {
             "{error}"
         );
     }
-
-    #[test]
-    #[ignore = "measures speed"]
-    fn solves_per_second() {
-        for n in [64, 129, 257, 417] {
-            let a = on_nodes(n, |x, y| ((3.0 * x).sin() + (9.0 * y).cos()).exp());
-            let (f, start, times) = (vec![1.0; n * n], std::time::Instant::now(), 10);
-            let middle: Vec<f64> =
-                (0..times).map(|_| solve(n, &a, &f).unwrap()[n / 2 * (n + 1)]).collect();
-            let rate = f64::from(times) / start.elapsed().as_secs_f64();
-            println!("{n} x {n} nodes: {rate:.1} solves/s, u in the middle {}", middle[0]);
-        }
-    }
 }

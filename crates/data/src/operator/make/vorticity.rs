@@ -301,16 +301,4 @@ mod tests {
             assert!(difference < 1e-12 * w.re[at].hypot(w.im[at]), "{at}: {difference}");
         }
     }
-
-    #[test]
-    #[ignore = "measures speed"]
-    fn steps_per_second() {
-        for n in [64, 128, 256] {
-            let (mut solver, mut w) = start(KolmogorovFlow::default(), n, 0.02);
-            let (begin, steps) = (std::time::Instant::now(), 200);
-            (0..steps).for_each(|_| solver.step(&mut w));
-            let rate = f64::from(steps) / begin.elapsed().as_secs_f64();
-            println!("{n} x {n}: {rate:.0} steps/s, mean square {}", distance(&w.re, &[0.0]));
-        }
-    }
 }

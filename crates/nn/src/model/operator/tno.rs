@@ -96,7 +96,7 @@ pub struct Tno {
     #[module(skip)]
     config: TnoConfig,
     #[module(skip)]
-    dimension: usize,
+    shape: OperatorShape,
 }
 
 /// What reads a function at any point.
@@ -144,8 +144,8 @@ impl TnoConfig {
             None
         };
         let output = self.output(shape).init(device);
-        let (config, dimension) = (self.clone(), shape.dimension);
-        Ok(Tno { lift, lift_first, blocks, readout, output, config, dimension })
+        let config = self.clone();
+        Ok(Tno { lift, lift_first, blocks, readout, output, config, shape })
     }
 
     /// Lift, blocks, read-out and output.
@@ -207,10 +207,10 @@ impl Tno {
     /// # Errors
     /// [`InvalidConfig::WrongDimension`].
     pub fn accepts(&self, sites: &Sites) -> Result<(), InvalidConfig> {
-        if sites.dimension() == self.dimension {
+        if sites.dimension() == self.shape.dimension {
             return Ok(());
         }
-        let (expected, found) = (self.dimension, sites.dimension());
+        let (expected, found) = (self.shape.dimension, sites.dimension());
         Err(InvalidConfig::WrongDimension { expected, found })
     }
 
@@ -270,18 +270,13 @@ impl Tno {
                 return x;
             }
             let t = coordinates(sites, &x).narrow(1, 0, n);
-            Tensor::cat(vec![x, t.expand([batch, n, self.dimension])], 2)
+            Tensor::cat(vec![x, t.expand([batch, n, self.shape.dimension])], 2)
         };
         let lift = |map: &Affine, x| map.forward(with_points(x), Activation::Identity);
         let z = match &self.lift_first {
             None => lift(&self.lift, x),
             Some(first) => {
-                let [_, d_first] = first.weight.dims();
-                let [_, d_other] = self.lift.weight.dims();
-                debug_assert_eq!(d_first, d_other);
-                let appended =
-                    if self.config.encoding == PointEncoding::Append { self.dimension } else { 0 };
-                let channels = self.lift.weight.dims()[0] - appended;
+                let channels = self.config.channels(self.shape);
                 let z = lift(&self.lift, x.clone().narrow(2, 0, channels));
                 let z_0 = lift(first, x.narrow(1, 0, 1));
                 Tensor::cat(vec![z_0, z.narrow(1, 1, points - 1)], 1)
