@@ -13,6 +13,7 @@ LSTM_FLOOR = 1.2
 LARNN_FLOOR = 10.0
 ROLLOUT_FLOOR = 10.0
 LOG_FLOOR = 2.0
+SPECTRAL_FLOOR = 2.0
 
 
 @dataclass(frozen=True)
@@ -255,6 +256,95 @@ class LogAttention:
         return tokens * (forward + backward if self.train else forward)
 
 
+def spectral_counts(batch, side, d_in, d_out, modes):
+    """Parameters and multiply-adds of Fourier multipliers, transforms as products with few waves."""
+    pairs = 2 * modes * modes
+    transform = side * side * 2 * modes + 2 * side * modes * 2 * 2 * modes
+    return 2 * pairs * d_in * d_out, batch * (4 * pairs * d_in * d_out + transform * (d_in + d_out))
+
+
+@dataclass(frozen=True)
+class Operator:
+    """Training step of an operator from one channel to one, relative L2 and Adam.
+
+    `tno` on `points` of a line; `vitno`, `fano` (in `patches²` patches) and `fno` on `side²` points.
+    """
+
+    model: str
+    batch: int
+    d: int = 32
+    n_heads: int = 4
+    n_layers: int = 4
+    d_ff: int = 64
+    points: int = 200
+    side: int = 64
+    patches: int = 8
+    modes: int = 4
+    smoothing: int = 8
+    floor: float = FLOOR
+
+    @property
+    def name(self):
+        return f"operator/{self.model}"
+
+    @property
+    def parameters(self):
+        return self._counts[0]
+
+    @property
+    def flops(self):
+        return 3 * 2 * self._counts[1]
+
+    @property
+    def _counts(self):
+        d, f, layers = self.d, self.d_ff, self.n_layers
+        linear = d * d + d
+        feed_forward = 2 * d * f + f + d + 4 * d
+        if self.model == "tno":
+            tokens = self.batch * self.points
+            block = 4 * d * d + 2 * d * f + 2 * self.points * d
+            parameters = 3 * d + layers * (4 * linear + feed_forward) + d + 1
+            return parameters, tokens * (3 * d + layers * block)
+        tokens = self.batch * self.side**2
+        if self.model == "fno":
+            parameters, products = spectral_counts(self.batch, self.side, d, d, self.modes)
+            hidden = 2 * d * d + 2 * d
+            parameters = 4 * d + layers * (parameters + linear) + hidden + 2 * d + 1
+            ends = 3 * d + 2 * d * d + 2 * d
+            return parameters, layers * (products + tokens * d * d) + tokens * ends
+        n, size = self.patches**2, self.side // self.patches
+        inside, products = spectral_counts(self.batch * n, size, d, d, self.modes)
+        seen = 2 * tokens * n * d + tokens * (d * d + 2 * d * f)
+        if self.model == "fano":
+            parameters = 4 * d + layers * (3 * inside + linear + feed_forward) + d + 1
+            return parameters, layers * (3 * products + seen) + tokens * 4 * d
+        lift, lift_products = spectral_counts(self.batch * n, size, 3, d, self.modes)
+        smooth, smooth_products = spectral_counts(self.batch, self.side, 1, 1, self.smoothing)
+        parameters = lift + layers * (4 * linear + feed_forward) + d + 1 + smooth
+        ends = lift_products + smooth_products + tokens * d
+        return parameters, layers * (3 * tokens * d * d + seen) + ends
+
+
+@dataclass(frozen=True)
+class Spectral:
+    """Fourier multipliers over `side²` points, forward and backward to field and multipliers."""
+
+    batch: int
+    side: int
+    d: int = 32
+    modes: int = 12
+    floor: float = SPECTRAL_FLOOR
+    parameters = None
+
+    @property
+    def name(self):
+        return f"spectral/b{self.batch}n{self.side}d{self.d}m{self.modes}"
+
+    @property
+    def flops(self):
+        return 3 * 2 * spectral_counts(self.batch, self.side, self.d, self.d, self.modes)[1]
+
+
 @dataclass(frozen=True)
 class Size:
     """A forecaster: `channels` in and out, one step from `window` steps."""
@@ -286,7 +376,7 @@ def table(entries):
 
 
 #: Parameters and multiply-adds per sequence of one attention layer. A mechanism listed here, in
-#: `peers/models.py` and by its name in our registry or in `peer.rs` can have rows.
+#: `peers/models.py` and by its name in our registry or in `benches/peer` can have rows.
 ATTENTION = {
     "easy": lambda p, d, h: (h * p * p + d * d, p * d * d + p * p * d),
     "easy-left": lambda p, d, h: (h * p * p + p * p, 2 * p * p * d),
@@ -395,6 +485,12 @@ ROWS = [
         )
     ),
     Classifier(series=120, time=315, channels=3, classes=8),
+    Operator("tno", 16, d=128, n_heads=8, n_layers=6, d_ff=128),
+    Operator("vitno", 4),
+    Operator("fano", 4),
+    Operator("fno", 8, modes=12),
+    Spectral(8, 64),
+    Spectral(2, 208),
 ]
 
 

@@ -23,6 +23,7 @@ import heads
 import larnn
 import log_attention
 import models
+import operators
 from harness import rows
 
 LEARNING_RATE = 1e-3
@@ -49,6 +50,10 @@ def build(row, compiled=False):
     if isinstance(row, rows.LogAttention):
         peer = attention if row.peer == "sdpa" else log_attention.iteration
         return peer(row), None
+    if isinstance(row, rows.Operator):
+        return operators.iteration(row)
+    if isinstance(row, rows.Spectral):
+        return operators.spectral(row), None
     model, x, target = model_and_data(row)
     step = iteration(torch.compile(model) if compiled else model, x, target, row, ADAM_FORM)
     return step, sum(parameter.numel() for parameter in model.parameters())
@@ -267,6 +272,10 @@ def variants():
 def self_check():
     """Every formulation has the expected size and gives the same output and gradients."""
     log_attention.check()
+    for row in rows.ROWS:
+        if isinstance(row, rows.Operator):
+            operators.check(row)
+            print(f"{row.name}: agrees with sums over waves, {row.parameters} parameters")
     for row in model_rows():
         expected = None
         for name, arguments in formulations(row):

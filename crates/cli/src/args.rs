@@ -2,6 +2,7 @@
 
 use clap::{Parser, Subcommand};
 
+use crate::commands::certify::CertifyArgs;
 use crate::commands::classify::ClassifyArgs;
 use crate::commands::compare::CompareArgs;
 use crate::commands::completions::CompletionsArgs;
@@ -61,6 +62,7 @@ pub(crate) enum Command {
     Compare(CompareArgs),
     Reproduce(ReproduceArgs),
     Sweep(SweepArgs),
+    Certify(CertifyArgs),
     Inspect(InspectArgs),
     #[command(subcommand, after_help = crate::commands::runs::EXAMPLES)]
     Runs(RunsCommand),

@@ -79,6 +79,7 @@ fn help_of_every_command() {
         "sweep plan",
         "sweep run",
         "sweep collect",
+        "certify",
         "inspect",
         "runs",
         "runs list",

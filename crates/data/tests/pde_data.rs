@@ -15,7 +15,7 @@ fn pde(name: &str) -> PathBuf {
 
 fn arrays(input: &str, output: &str, placement: Placement) -> PairArrays {
     let (input, output) = (input.to_owned(), output.to_owned());
-    PairArrays { input, output, points: PointArrays::Grid(placement), sample_axes: 1 }
+    PairArrays { input, output, points: PointArrays::Grid(placement), sample_axes: 1, lag: 0 }
 }
 
 fn relative_error(found: &[f64], expected: &[f64]) -> f64 {

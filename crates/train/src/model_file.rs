@@ -10,7 +10,7 @@ use std::path::Path;
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::tensor::{Device, Gradients, Tensor, TensorData};
 use regard_data::normalize::Normalization;
-use regard_data::operator::ScalarNormalization;
+use regard_data::operator::{FunctionSet, Points, ScalarNormalization};
 use regard_data::text::Tokenizer;
 use regard_nn::model::classifier::{Classifier, ClassifierConfig, ClassifyShape};
 use regard_nn::model::language_model::{LanguageModel, LanguageModelConfig, LanguageShape};
@@ -130,18 +130,34 @@ pub struct OperatorCard {
     pub normalization: [ScalarNormalization; 2],
     /// How much of the domain a point stands for.
     pub quadrature: Quadrature,
+    /// The points of the functions that it was trained on.
+    pub points: Points,
+    /// Channels of the inputs.
+    pub inputs: Vec<String>,
+    /// Channels of the outputs.
+    pub outputs: Vec<String>,
 }
 
 impl OperatorCard {
-    /// A card of the current version.
+    /// A card of the current version, for an operator trained on functions such as these.
     #[must_use]
     pub fn new(
         operator: OperatorConfig,
         shape: OperatorShape,
         normalization: [ScalarNormalization; 2],
         quadrature: Quadrature,
+        functions: &FunctionSet,
     ) -> Self {
-        Self { version: VERSION, operator, shape, normalization, quadrature }
+        Self {
+            version: VERSION,
+            operator,
+            shape,
+            normalization,
+            quadrature,
+            points: functions.points().clone(),
+            inputs: functions.inputs().channels.clone(),
+            outputs: functions.outputs().channels.clone(),
+        }
     }
 }
 

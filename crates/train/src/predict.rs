@@ -1,4 +1,4 @@
-//! Forecasts of a user's file: one model, or several as an ensemble.
+//! Forecasts of a user's file, by one model or several as an ensemble; what an operator makes of functions.
 //!
 //! ```text
 //! mean = (1/k) Σ_i x̂_i        lower, upper = quantiles 5 % and 95 % of x̂_1 … x̂_k, linear between them
@@ -16,40 +16,92 @@ use crate::error::TrainError;
 use crate::forecast_run::read_to_continue;
 use crate::metric::ensemble::central_interval;
 use crate::model_file;
+use crate::operator;
 use crate::rollout::model_rollouts;
+use crate::run_config::RunConfig;
 use crate::run_folder::RunFolder;
 
 /// Share of the members between the lower and the upper column.
 const LEVEL: f64 = 0.9;
 
-/// What to forecast, and where to write it.
-#[derive(Debug, Clone)]
+/// What to predict, and where to write it.
+#[derive(Debug, Clone, Default)]
 pub struct PredictRequest {
-    /// File whose last rows are continued.
+    /// File whose last rows are continued, or archive of the functions that an operator reads.
     pub input: PathBuf,
-    /// Rows to forecast for each series.
-    pub horizon: usize,
     /// File to write; its extension chooses the format.
     pub output: PathBuf,
-    /// Rows that the model reads, where they differ from those it was trained on.
+    /// Rows to forecast for each series.
+    pub horizon: Option<usize>,
+    /// Rows that a forecaster reads, where they differ from those it was trained on.
     pub window: Option<usize>,
+    /// File of places at which the results of an operator are wanted; its own points if absent.
+    pub points: Option<PathBuf>,
+    /// The array of the functions that an operator reads; `input` if absent.
+    pub array: Option<String>,
 }
 
-/// What was forecast.
+/// What was predicted.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Prediction {
-    /// Series continued.
-    pub n_series: usize,
-    /// Names of the columns written.
-    pub columns: Vec<String>,
-    /// Rows forecast for each series.
-    pub horizon: usize,
+pub enum Prediction {
+    /// Series were continued.
+    Series {
+        /// Their number.
+        n_series: usize,
+        /// Names of the columns written.
+        columns: Vec<String>,
+        /// Rows forecast for each series.
+        horizon: usize,
+    },
+    /// An operator was applied.
+    Functions {
+        /// Number of functions.
+        functions: usize,
+        /// Names of the channels written.
+        columns: Vec<String>,
+        /// Places of each function.
+        places: usize,
+        /// Whether the places lie between points that the model answers at.
+        interpolated: bool,
+    },
 }
 
-/// Continues every series of a file.
+impl PredictRequest {
+    /// Refuses what only a forecast has.
+    pub(crate) fn refuse_steps(&self) -> Result<(), TrainError> {
+        for (key, given) in [("horizon", self.horizon), ("window", self.window)] {
+            if let Some(value) = given {
+                let expected = "nothing: the run learns an operator between functions";
+                return Err(TrainError::OutOfRange { key, value: value.to_string(), expected });
+            }
+        }
+        Ok(())
+    }
+
+    /// The steps of a forecast; refuses what only an operator has.
+    fn steps(&self) -> Result<usize, TrainError> {
+        let points = self.points.as_ref().map(|path| path.display().to_string());
+        for (key, given) in [("points", points), ("array", self.array.clone())] {
+            if let Some(value) = given {
+                let expected = "nothing: the run continues series";
+                return Err(TrainError::OutOfRange { key, value, expected });
+            }
+        }
+        match self.horizon {
+            Some(steps) if steps > 0 => Ok(steps),
+            found => Err(TrainError::OutOfRange {
+                key: "horizon",
+                value: found.map_or("none".to_owned(), |steps| steps.to_string()),
+                expected: "at least 1",
+            }),
+        }
+    }
+}
+
+/// Continues every series of a file, or applies an operator to every function of an archive.
 ///
-/// With several runs every channel `c` gets the columns `c` (mean of the members), `c_lower` and
-/// `c_upper` (the central 90 % of the members).
+/// With several runs every channel `c` of a series gets the columns `c` (mean of the members),
+/// `c_lower` and `c_upper` (the central 90 % of the members).
 ///
 /// # Errors
 /// [`TrainError`] if a run or the file cannot be read, the columns are not those of the model, a series
@@ -58,15 +110,16 @@ pub struct Prediction {
 /// # Panics
 /// If `runs` is empty.
 pub fn predict(runs: &[PathBuf], request: &PredictRequest) -> Result<Prediction, TrainError> {
-    assert!(!runs.is_empty(), "at least one run forecasts");
-    if request.horizon == 0 {
-        return Err(TrainError::OutOfRange {
-            key: "horizon",
-            value: "0".to_owned(),
-            expected: "at least 1",
-        });
+    assert!(!runs.is_empty(), "at least one run predicts");
+    if let [run] = runs {
+        let folder = RunFolder::open(run)?;
+        if let RunConfig::Operator(config) = folder.config()? {
+            return operator::predict(&folder, &config, request);
+        }
     }
-    let members = runs.iter().map(|run| member(run, request)).collect::<Result<Vec<_>, _>>()?;
+    let horizon = request.steps()?;
+    let member = |run: &PathBuf| member(run, request, horizon);
+    let members = runs.iter().map(member).collect::<Result<Vec<_>, _>>()?;
     for (run, other) in runs.iter().zip(&members) {
         other.check_columns(&members[0].columns).map_err(|source| TrainError::Member {
             run: run.clone(),
@@ -79,15 +132,12 @@ pub fn predict(runs: &[PathBuf], request: &PredictRequest) -> Result<Prediction,
         _ => ensemble(&members),
     };
     file::write(&request.output, &forecast)?;
-    Ok(Prediction {
-        n_series: forecast.series.len(),
-        columns: forecast.columns,
-        horizon: request.horizon,
-    })
+    let n_series = forecast.series.len();
+    Ok(Prediction::Series { n_series, columns: forecast.columns, horizon })
 }
 
 /// The forecast of one run, in physical units.
-fn member(run: &Path, request: &PredictRequest) -> Result<SeriesSet, TrainError> {
+fn member(run: &Path, request: &PredictRequest, horizon: usize) -> Result<SeriesSet, TrainError> {
     let folder = RunFolder::open(run)?;
     let config = folder.forecast_config()?;
     let (mut model, card) = model_file::load(&folder.model(), &Device::default())?;
@@ -101,7 +151,7 @@ fn member(run: &Path, request: &PredictRequest) -> Result<SeriesSet, TrainError>
     let normalized: Vec<Vec<f64>> =
         set.series.iter().map(|s| card.normalization.norm_from_phys(&s.values)).collect();
     let histories: Vec<&[f64]> = normalized.iter().map(Vec::as_slice).collect();
-    let rollouts = model_rollouts(&model, shape, &histories, request.horizon, |_| ());
+    let rollouts = model_rollouts(&model, shape, &histories, horizon, |_| ());
     let series = set
         .series
         .iter()

@@ -201,6 +201,17 @@ impl RunConfig {
         }
     }
 
+    /// The configuration of a run that learns an operator.
+    ///
+    /// # Errors
+    /// [`TrainError::OtherTask`] if it does not.
+    pub fn operator(self) -> Result<OperatorRunConfig, TrainError> {
+        match self {
+            Self::Operator(config) => Ok(config),
+            other => Err(other.other_task("learn an operator")),
+        }
+    }
+
     fn other_task(&self, wanted: &'static str) -> TrainError {
         let found = match self {
             Self::Forecast(_) => "forecast",

@@ -6,6 +6,7 @@ use crate::classification::ClassifyConfig;
 use crate::error::TrainError;
 use crate::forecast_config::ForecastConfig;
 use crate::language::LanguageConfig;
+use crate::operator::OperatorRunConfig;
 use crate::report::file::write_atomically;
 use crate::report::{EpochRow, Report, RunReport};
 use crate::run_config::RunConfig;
@@ -123,6 +124,12 @@ impl RunFolder {
     pub(crate) fn language_config(&self) -> Result<LanguageConfig, TrainError> {
         let found = self.config()?;
         found.language().map_err(|error| self.error(&error.to_string()))
+    }
+
+    /// The configuration of a run that learns an operator.
+    pub(crate) fn operator_config(&self) -> Result<OperatorRunConfig, TrainError> {
+        let found = self.config()?;
+        found.operator().map_err(|error| self.error(&error.to_string()))
     }
 
     /// One JSON object per epoch, replaced as a whole.

@@ -5,8 +5,8 @@ use std::io::Write;
 use anyhow::{Context, Result};
 
 use super::{
-    classify, compare, completions, data, evaluate, generate, inspect, man, predict, presets,
-    reproduce, runs, stream, sweep, train,
+    certify, classify, compare, completions, data, evaluate, generate, inspect, man, predict,
+    presets, reproduce, runs, stream, sweep, train,
 };
 use crate::args::{Cli, Command};
 use crate::verdict::Verdict;
@@ -28,6 +28,7 @@ pub(crate) fn run(cli: Cli, out: &mut impl Write) -> Result<Verdict> {
         Command::Compare(args) => compare::run(&args, out),
         Command::Reproduce(args) => reproduce::run(&args, out).map(done),
         Command::Sweep(args) => sweep::run(&args, out).map(done),
+        Command::Certify(args) => certify::run(&args, out),
         Command::Inspect(args) => inspect::run(&args, out).map(done),
         Command::Runs(command) => runs::run(&command, out).map(done),
         Command::Presets(command) => presets::run(&command, out).map(done),

@@ -1,5 +1,6 @@
 //! One file per command.
 
+pub(crate) mod certify;
 pub(crate) mod classify;
 pub(crate) mod compare;
 pub(crate) mod completions;

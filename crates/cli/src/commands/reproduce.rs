@@ -22,7 +22,7 @@ Examples:
 
 Studies: easy-attention, larnn (UCI HAR; `regard data fetch uci-har` gets it), primal-dual (a folder
 with one folder for each problem of the UEA and UCR archives), log-attention (--data FILE, a text, for
-its character models).";
+its character models), continuum (makes its own data).";
 
 /// Run the experiments of a paper again and judge its claims.
 #[derive(Args, Debug)]

@@ -43,7 +43,7 @@ impl Header {
     }
 
     /// Whether [`Header::numbers`] can read the array.
-    pub(super) fn is_numeric(&self) -> bool {
+    pub(crate) fn is_numeric(&self) -> bool {
         matches!(
             self.element(),
             Some((TypeChar::Float, 4 | 8) | (TypeChar::Int | TypeChar::Uint, 1 | 2 | 4 | 8))
@@ -71,7 +71,7 @@ impl Header {
     }
 
     /// The type in NumPy's words, such as `<f4`.
-    pub(super) fn type_name(&self) -> String {
+    pub(crate) fn type_name(&self) -> String {
         self.dtype.descr().trim_matches('\'').to_owned()
     }
 

@@ -230,11 +230,6 @@ impl<'a> Archive<'a> {
         self.headers.iter().map(|header| header.name.clone()).collect()
     }
 
-    /// The headers of all arrays, in the order of the names.
-    pub(crate) fn headers(&self) -> &[Header] {
-        &self.headers
-    }
-
     /// The header of an array.
     pub(crate) fn header(&self, name: &str) -> Option<&Header> {
         self.headers.iter().find(|header| header.name == name)

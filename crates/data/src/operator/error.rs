@@ -31,6 +31,59 @@ pub enum OperatorError {
         /// Its value.
         found: f64,
     },
+    /// A table of places with other columns than coordinates.
+    #[error("{file}: found {found} columns, expected {expected}, one per coordinate")]
+    Coordinates {
+        /// The file.
+        file: PathBuf,
+        /// Columns.
+        found: usize,
+        /// Coordinates of a point.
+        expected: usize,
+    },
+    /// A place where the functions are not known.
+    #[error(
+        "{file}, place {place}: found {coordinate} = {found}, expected a coordinate from {low} to {high}, \
+         inside the domain of the functions"
+    )]
+    Outside {
+        /// The file.
+        file: PathBuf,
+        /// The place, from 0.
+        place: usize,
+        /// The coordinate.
+        coordinate: &'static str,
+        /// Its value.
+        found: f64,
+        /// Its least value.
+        low: f64,
+        /// Its largest value.
+        high: f64,
+    },
+    /// An HDF5 file, and a program without the feature.
+    #[error(
+        "{file}: HDF5 is read by a program built with `--features hdf5`; build it so, or convert the \
+         file to .npz"
+    )]
+    NoHdf5 {
+        /// The file.
+        file: PathBuf,
+    },
+    /// Trajectories that are no longer than the lag between an input and its output.
+    #[error(
+        "{file}, array {array:?}: found {snapshots} snapshots of a trajectory, expected more than \
+         data.lag = {lag}; lower it, or say with data.sample_axes = 2 that there are trajectories"
+    )]
+    TooFewSnapshots {
+        /// The file.
+        file: PathBuf,
+        /// The array of the inputs.
+        array: String,
+        /// Snapshots along the last axis of the samples; 1 where they lie along one axis.
+        snapshots: usize,
+        /// The lag.
+        lag: usize,
+    },
     /// Too few points to be a line or a grid.
     #[error("found {found} {what}, expected at least {expected}")]
     TooFewPoints {

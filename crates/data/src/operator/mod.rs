@@ -10,14 +10,21 @@
 pub mod make;
 pub mod vtk;
 
+mod archive;
+mod array_file;
 mod error;
+#[cfg(feature = "hdf5")]
+mod hdf5;
+mod interpolation;
 mod normalize;
-mod npz;
+mod places;
 mod points;
 mod set;
 
+pub use archive::{FunctionArchive, PairArrays, PointArrays, write_npz};
 pub use error::OperatorError;
+pub use interpolation::interpolate;
 pub use normalize::ScalarNormalization;
-pub use npz::{FunctionArchive, PairArrays, PointArrays, write_npz};
+pub use places::read_places;
 pub use points::{Placement, Points};
 pub use set::{FunctionSet, Functions};

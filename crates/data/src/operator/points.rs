@@ -104,6 +104,18 @@ impl Points {
         }
     }
 
+    /// Both ends of every coordinate, in the order of [`Points::coordinates`].
+    #[must_use]
+    pub fn domain(&self) -> Vec<[f64; 2]> {
+        match self {
+            Self::Line(x) => {
+                let [first, last] = [x[0], x[x.len() - 1]];
+                vec![[first.min(last), first.max(last)]]
+            }
+            Self::Grid { .. } => vec![[0.0, 1.0]; 2],
+        }
+    }
+
     /// The sizes of the axes of an array on these points.
     #[must_use]
     pub fn shape(&self) -> Vec<usize> {

@@ -75,7 +75,7 @@ pub enum Quadrature {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct OperatorSource {
-    /// An archive of NumPy arrays, `.npz`.
+    /// An archive of NumPy arrays, `.npz`; with the feature `hdf5` also `.h5` and `.hdf5`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub path: Option<PathBuf>,
     /// Where the points of a grid on the unit square lie; as the archive says if absent.
@@ -87,6 +87,9 @@ pub struct OperatorSource {
     /// Axes along which the pairs lie: 2 for snapshots of trajectories.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sample_axes: Option<usize>,
+    /// How many snapshots an output lies behind its input, along the last axis of the samples; 0 if absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lag: Option<usize>,
     /// The arrays of the training part.
     pub train: PartArrays,
     /// The arrays of the part that chooses the weights; a share of the training part if absent.

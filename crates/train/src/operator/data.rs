@@ -123,7 +123,7 @@ impl OperatorParts {
 }
 
 /// Which arrays of the archive are a part, and where their points lie.
-fn arrays(config: &OperatorRunConfig, input: &str, output: &str) -> PairArrays {
+pub(super) fn arrays(config: &OperatorRunConfig, input: &str, output: &str) -> PairArrays {
     let data = &config.data;
     let points = match (&data.coordinates, data.placement) {
         (Some(name), _) => PointArrays::Line(name.clone()),
@@ -135,6 +135,7 @@ fn arrays(config: &OperatorRunConfig, input: &str, output: &str) -> PairArrays {
         output: output.to_owned(),
         points,
         sample_axes: data.sample_axes.unwrap_or(1),
+        lag: data.lag.unwrap_or(0),
     }
 }
 

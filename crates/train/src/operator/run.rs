@@ -63,6 +63,7 @@ impl Task for OperatorRunConfig {
             data.shape,
             data.normalization,
             self.task.quadrature,
+            &data.train.set,
         );
         model_file::save(&folder.model(), &model, &card)?;
         let mut report = report(self, data, place.info(&self.title, self.seed, self.precision));
@@ -203,5 +204,6 @@ fn report(config: &OperatorRunConfig, data: &OperatorParts, run: RunInfo) -> Ope
         training: Progress::default().training_info(),
         scores: Vec::new(),
         examples: Vec::new(),
+        certificate: None,
     }
 }

@@ -1,22 +1,24 @@
 //! A run from an archive to its report, and steps of the released program.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use burn::module::Module;
 use burn::tensor::Device;
-use regard_data::operator::make::{ControlledOde, Request, TimeGrid, samples};
-use regard_data::operator::{FunctionSet, write_npz};
+use regard_data::operator::make::{ControlledOde, Darcy, Request, TimeGrid, samples};
+use regard_data::operator::{FunctionArchive, FunctionSet, PairArrays, write_npz};
 use regard_kernels::quadrature::trapezoid;
 use regard_kernels::testing::{golden, to_f64};
 use regard_nn::mechanism::ContinuumConfig;
 use regard_nn::model::operator::{OperatorConfig, OperatorShape, Sites, TnoConfig};
 
+use super::certify;
 use super::objective::relative_l2;
 use crate::error::TrainError;
 use crate::model_file::{Array, Parameters, load_operator, parameters, with_parameters};
 use crate::observer::Silent;
 use crate::optimizer::{AdamConfig, Optimizer};
 use crate::precision::Precision;
+use crate::predict::{PredictRequest, Prediction, predict};
 use crate::report::{OperatorReport, RunReport};
 use crate::run::{TrainOptions, evaluate, train};
 use crate::run_config::RunConfig;
@@ -84,6 +86,121 @@ fn a_run_learns_and_scores_at_another_resolution() {
         panic!("the same task")
     };
     assert!(other.scores[1..].iter().all(|row| row.tests[0].is_some()));
+}
+
+/// A run on a few small Darcy problems, trained for one epoch.
+fn fields(folder: &Path, model: &str) -> (PathBuf, PathBuf) {
+    let generator = Darcy { size: 8, solve_nodes: 9, ..Darcy::default() };
+    let set = samples(&generator, &Request { count: 6, seed: 1, threads: 1 }).unwrap();
+    let (file, out) = (folder.join("darcy.npz"), folder.join(model));
+    write_npz(&file, &[("", &set)]).unwrap();
+    let text = format!(
+        "[task]\nkind = \"operator\"\n[data]\npath = {:?}\n[model]\nkind = {model:?}\nd_model = 8\nd_ff = 8\n\
+         n_layers = 1\n{}\n[fit]\nepochs = 1\n",
+        file.display(),
+        if model == "tno" {
+            "mechanism = { n_heads = 2 }\ncross_readout = true"
+        } else {
+            "n_heads = 2\npatches = [2, 2]\nmodes = [2, 2]"
+        }
+    );
+    run(&RunConfig::parse("run.toml", &text, &[]).unwrap(), &out).unwrap();
+    (file, out)
+}
+
+fn table(path: &Path) -> regard_data::SeriesSet {
+    regard_data::file::read(path, &regard_data::file::ReadOptions::default()).unwrap()
+}
+
+#[test]
+fn an_operator_answers_at_scattered_places() {
+    let folder = tempfile::tempdir().unwrap();
+    for model in ["tno", "fano"] {
+        let (input, out) = fields(folder.path(), model);
+        let [own, at] = ["own.csv", "at.csv"].map(|name| folder.path().join(name));
+        let request = PredictRequest { input, output: own.clone(), ..PredictRequest::default() };
+        let found = predict(std::slice::from_ref(&out), &request).unwrap();
+        let columns = vec!["pressure".to_owned()];
+        let expected =
+            Prediction::Functions { functions: 6, columns, places: 64, interpolated: false };
+        assert_eq!(found, expected);
+        let own = table(&own);
+        assert_eq!(own.columns, ["x", "y", "pressure"]);
+        // The grid's own points, then many others.
+        let wells = folder.path().join("wells.csv");
+        let grid = own.series[0].values.chunks_exact(3).map(|row| [row[0], row[1]]);
+        let others = (0..10_000).map(|i| [f64::from(i % 97) / 97.0, f64::from(i % 89) / 89.0]);
+        let rows: Vec<String> = grid.chain(others).map(|[x, y]| format!("{x},{y}\n")).collect();
+        let text = format!("x,y\n{}", rows.concat());
+        std::fs::write(&wells, text).unwrap();
+        let request = PredictRequest { output: at.clone(), points: Some(wells), ..request };
+        let found = predict(&[out], &request).unwrap();
+        let Prediction::Functions { places, interpolated, .. } = found else {
+            panic!("an operator")
+        };
+        assert_eq!((places, interpolated), (10_064, model == "fano"));
+        let at = table(&at);
+        assert_eq!(at.series.len(), 6);
+        for (own, at) in own.series.iter().zip(&at.series) {
+            assert_eq!(at.steps(), 10_064);
+            assert!(at.values.iter().all(|x| x.is_finite()));
+            let scale = own.values.iter().skip(2).step_by(3).fold(0.0, |s: f64, x| s.max(x.abs()));
+            for (own, at) in own.values.chunks_exact(3).zip(at.values.chunks_exact(3)) {
+                assert!((own[2] - at[2]).abs() < 1e-5 * scale, "{model}: {own:?} {at:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn fields_are_written_as_pairs_and_for_other_programs() {
+    let folder = tempfile::tempdir().unwrap();
+    let (input, out) = fields(folder.path(), "fano");
+    let [pairs, image] = ["out.npz", "out.vti"].map(|name| folder.path().join(name));
+    let request =
+        PredictRequest { input: input.clone(), output: pairs.clone(), ..PredictRequest::default() };
+    predict(std::slice::from_ref(&out), &request).unwrap();
+    let given = FunctionArchive::open(&input).unwrap().read(&PairArrays::default()).unwrap();
+    let found = FunctionArchive::open(&pairs).unwrap().read(&PairArrays::default()).unwrap();
+    assert_eq!((found.points(), found.inputs()), (given.points(), given.inputs()));
+    assert_ne!(found.outputs().values, given.outputs().values);
+    predict(
+        std::slice::from_ref(&out),
+        &PredictRequest { output: image.clone(), ..request.clone() },
+    )
+    .unwrap();
+    let text = std::fs::read_to_string(image).unwrap();
+    assert!(text.contains("Name=\"pressure_5\"") && text.contains("Name=\"permeability_0\""));
+    let message = |request: PredictRequest| {
+        predict(std::slice::from_ref(&out), &request).unwrap_err().to_string()
+    };
+    assert_eq!(
+        message(PredictRequest { horizon: Some(3), ..request.clone() }),
+        "horizon = 3: expected nothing: the run learns an operator between functions"
+    );
+    let unknown = message(PredictRequest { array: Some("inptu".to_owned()), ..request.clone() });
+    assert!(unknown.contains("has no array \"inptu\""), "{unknown}");
+    let odd = folder.path().join("odd.npz");
+    let generator = Darcy { size: 7, solve_nodes: 9, ..Darcy::default() };
+    let set = samples(&generator, &Request { count: 1, seed: 1, threads: 1 }).unwrap();
+    write_npz(&odd, &[("", &set)]).unwrap();
+    let odd = message(PredictRequest { input: odd, ..request });
+    assert!(odd.starts_with("a grid of 7 × 7 points cannot be cut into patches"), "{odd}");
+}
+
+#[test]
+fn a_trained_run_is_certified_in_its_report() {
+    let folder = tempfile::tempdir().unwrap();
+    let (_, out) = fields(folder.path(), "fano");
+    let found = certify(&out, &mut Silent).unwrap();
+    assert!(found.holds(), "{}", found.text());
+    let text = std::fs::read_to_string(out.join("report.json")).unwrap();
+    let RunReport::Operator(report) = RunReport::from_json(&text).unwrap() else {
+        panic!("an operator")
+    };
+    assert_eq!(report.certificate, Some(found));
+    let page = std::fs::read_to_string(out.join("report.html")).unwrap();
+    assert!(page.contains("patches in another order"));
 }
 
 #[test]

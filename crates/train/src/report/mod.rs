@@ -13,6 +13,7 @@ pub mod html;
 pub mod text;
 
 mod any;
+mod certificate;
 mod class_table;
 mod classify;
 mod comparison;
@@ -38,6 +39,7 @@ mod synthetic;
 mod verdict;
 
 pub use any::RunReport;
+pub use certificate::{Certificate, CertificateLine, Measure};
 pub use classify::{ClassData, ClassModel, ClassPart, ClassRow, ClassifyReport};
 pub use json::ReportError;
 pub use language::{

@@ -3,6 +3,7 @@
 use regard_data::operator::{FunctionSet, Points};
 use serde::{Deserialize, Serialize};
 
+use super::certificate::Certificate;
 use super::schema::{RunInfo, TrainingInfo};
 use crate::metric::function::FunctionScores;
 
@@ -25,6 +26,9 @@ pub struct OperatorReport {
     pub scores: Vec<OperatorRow>,
     /// Functions of the first test part, for pictures.
     pub examples: Vec<FunctionExample>,
+    /// What was measured of it under refinement, once it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub certificate: Option<Certificate>,
 }
 
 /// The pairs of functions behind a run.

@@ -5,6 +5,7 @@
 
 mod classify;
 mod classify_markdown;
+mod continuum;
 mod easy_attention;
 mod forecast;
 mod larnn;
@@ -20,6 +21,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 pub use classify::{ClassifyResults, ClassifyStudy, SeedRow};
+pub use continuum::{ContinuumResults, OperatorProblem, OperatorSeeds};
 pub(crate) use forecast::THRESHOLD;
 pub use forecast::{ExperimentResult, ForecastStudy, Results, RowResult};
 pub use log_attention::{
@@ -44,6 +46,8 @@ pub enum Study {
     Problems(&'static ProblemsStudy),
     /// Log attention: its forms, cost, and models of a text.
     LogAttention,
+    /// Operators between functions.
+    Continuum,
 }
 
 /// What came out of a study.
@@ -58,6 +62,8 @@ pub enum StudyResults {
     Problems(ProblemsResults),
     /// Log attention.
     LogAttention(LogResults),
+    /// Operators between functions.
+    Continuum(ContinuumResults),
 }
 
 /// How to run a study.
@@ -96,6 +102,7 @@ pub fn studies() -> &'static [Study] {
         Study::Classify(&larnn::STUDY),
         Study::Problems(&primal_dual::STUDY),
         Study::LogAttention,
+        Study::Continuum,
     ]
 }
 
@@ -119,6 +126,7 @@ impl Study {
             Self::Classify(study) => study.name,
             Self::Problems(study) => study.name,
             Self::LogAttention => log_attention::NAME,
+            Self::Continuum => continuum::NAME,
         }
     }
 }
@@ -156,6 +164,11 @@ pub fn reproduce(
         Study::LogAttention => {
             StudyResults::LogAttention(log_attention::run(options, observer, |results| {
                 write(&options.out, &log_attention::page(results), results)
+            })?)
+        }
+        Study::Continuum => {
+            StudyResults::Continuum(continuum::run(options, observer, |results| {
+                write(&options.out, &continuum::page(results), results)
             })?)
         }
     })

@@ -16,9 +16,9 @@ use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
 use super::gaussian_field::GaussianField;
-use super::interpolation::Cubic;
 use super::{Generator, elliptic};
 use crate::DataError;
+use crate::operator::interpolation::on_grid;
 use crate::operator::{Placement, Points};
 use crate::simulate::check_positive;
 
@@ -139,7 +139,7 @@ impl Generator for Darcy {
             outputs.extend(u);
         } else {
             inputs.extend(self.permeability(g.evaluate(&x, &x)));
-            outputs.extend(Cubic::new(n, &x).interpolate(n, &u));
+            outputs.extend(on_grid(&nodes, &u, &x));
         }
         Ok(())
     }

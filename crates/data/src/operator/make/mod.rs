@@ -23,10 +23,9 @@ mod dense;
 mod draws;
 mod file;
 mod generator;
-mod interpolation;
 
 pub use burgers::Burgers;
-pub use controlled_ode::ControlledOde;
+pub use controlled_ode::{ControlledOde, response};
 pub use darcy::{Coefficient, Darcy};
 pub use draws::samples;
 pub use file::{Progress, Written, write_samples};

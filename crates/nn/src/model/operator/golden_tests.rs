@@ -327,6 +327,7 @@ fn patched(d_ff: usize, n_layers: usize, patches: usize, modes: usize) -> Patche
         n_layers,
         patches: [patches; 2],
         modes: [modes; 2],
+        field_modes: None,
         smoothing: None,
         norm: NormPlace::Post,
         same_start: false,

@@ -7,6 +7,9 @@
 //! y = u W_out + b_out                       and y ← y + convolution of y over the whole field
 //! ```
 //!
+//! With `field_modes` every block adds a convolution of `u` over the whole field to `A u`: attention decides
+//! by content between patches, the convolution reaches across their borders. This is ours.
+//!
 //! The number of patches is fixed, not their size: on a finer grid a patch has more points. Feature
 //! `c = j h + i` belongs to head `i` of `h`.
 //!
@@ -46,6 +49,9 @@ pub struct PatchedConfig {
     pub patches: [usize; 2],
     /// Modes of convolutions on a patch, along rows from either end and along columns.
     pub modes: [usize; 2],
+    /// Modes of a convolution over the whole field beside the attention of every block; none if absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub field_modes: Option<[usize; 2]>,
     /// Modes of the convolution behind the output, as many along both axes; none if absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub smoothing: Option<usize>,
@@ -65,6 +71,7 @@ impl Default for PatchedConfig {
             n_layers: 4,
             patches: [4, 4],
             modes: [8, 8],
+            field_modes: None,
             smoothing: None,
             norm: NormPlace::Post,
             same_start: false,
@@ -107,6 +114,7 @@ pub(super) struct PatchAttention {
     pub(super) key: PatchMap,
     pub(super) value: PatchMap,
     pub(super) output: Affine,
+    field: Option<Multipliers>,
     n_heads: usize,
 }
 
@@ -125,6 +133,8 @@ impl PatchedConfig {
             ("patches[1]", self.patches[1]),
             ("modes[0]", self.modes[0]),
             ("modes[1]", self.modes[1]),
+            ("field_modes[0]", self.field_modes.map_or(1, |modes| modes[0])),
+            ("field_modes[1]", self.field_modes.map_or(1, |modes| modes[1])),
             ("smoothing", self.smoothing.unwrap_or(1)),
         ];
         counts.into_iter().try_for_each(positive)?;
@@ -141,7 +151,9 @@ impl PatchedConfig {
         let block = || {
             let [query, key, value] = [(); 3].map(|()| self.map(inner, self.d_model, device));
             let output = affine(self.d_model, self.d_model).init(device);
-            let attention = PatchAttention { query, key, value, output, n_heads: self.n_heads };
+            let field = self.field().map(|config| config.init(device));
+            let attention =
+                PatchAttention { query, key, value, output, field, n_heads: self.n_heads };
             self.block().init(attention, device)
         };
         let first = block();
@@ -167,7 +179,8 @@ impl PatchedConfig {
             PatchMaps::Pointwise => (convolution(shape.d_in + 2), pointwise(d)),
             PatchMaps::Convolution => (pointwise(shape.d_in + 2), convolution(d)),
         };
-        let block = 3 * map + pointwise(d) + self.block().n_parameters();
+        let field = self.field().map_or(0, |config| config.n_parameters());
+        let block = 3 * map + pointwise(d) + field + self.block().n_parameters();
         let smoothing = self.smoothing(shape).map_or(0, |config| config.n_parameters());
         lift + self.n_layers * block + affine(d, shape.d_out).n_parameters() + smoothing
     }
@@ -181,6 +194,11 @@ impl PatchedConfig {
 
     fn convolution(&self, d_in: usize) -> MultipliersConfig {
         MultipliersConfig { d_in, d_out: self.d_model, modes: self.modes }
+    }
+
+    fn field(&self) -> Option<MultipliersConfig> {
+        let (d_in, d_out) = (self.d_model, self.d_model);
+        self.field_modes.map(|modes| MultipliersConfig { d_in, d_out, modes })
     }
 
     fn smoothing(&self, shape: OperatorShape) -> Option<MultipliersConfig> {
@@ -327,6 +345,10 @@ impl PatchAttention {
         let share = 1.0 / (patches * points) as f64;
         let o = attention(q, k, v, None, share, false);
         let o = o.permute([0, 2, 3, 1]).reshape([n, points, d]);
-        self.output.forward(o, Activation::Identity)
+        let o = self.output.forward(o, Activation::Identity);
+        let Some(field) = &self.field else { return o };
+        let [rows, columns] = patching.grid;
+        let whole = field.forward(patching.join(u).reshape([batch, rows, columns, d]));
+        o + patching.cut(whole.reshape([batch, patches * points, d]))
     }
 }

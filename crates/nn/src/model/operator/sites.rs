@@ -84,6 +84,16 @@ impl Sites {
         Self { weights, ..self }
     }
 
+    /// The same points, or grid, at other places.
+    ///
+    /// # Panics
+    /// If there is not one place per point.
+    #[must_use]
+    pub fn with_coordinates(self, coordinates: Vec<f64>) -> Self {
+        assert_eq!(self.coordinates.len(), coordinates.len(), "one place per point");
+        Self { coordinates, ..self }
+    }
+
     /// Rows and columns.
     ///
     /// # Errors

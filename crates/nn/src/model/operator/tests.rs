@@ -95,7 +95,11 @@ fn counts_are_those_of_the_parameters() {
     let two = OperatorShape { d_in: 3, d_out: 2, dimension: 2 };
     for config in [
         OperatorConfig::Tno(cross),
-        OperatorConfig::Vitno(PatchedConfig { smoothing: Some(3), ..patched() }),
+        OperatorConfig::Vitno(PatchedConfig {
+            smoothing: Some(3),
+            field_modes: Some([3, 2]),
+            ..patched()
+        }),
         OperatorConfig::Fano(patched()),
         OperatorConfig::Fno(FnoConfig { d_model: 6, modes: [3, 2], ..FnoConfig::default() }),
     ] {
@@ -184,7 +188,12 @@ fn patch_means(model: &Operator, axis: &[f64]) -> Vec<f64> {
 #[test]
 fn fields_converge_with_the_resolution() {
     let smooth = PatchedConfig { smoothing: Some(4), ..patched() };
-    for config in [OperatorConfig::Vitno(smooth), OperatorConfig::Fano(patched())] {
+    let field = PatchedConfig { field_modes: Some([4, 4]), ..patched() };
+    for config in [
+        OperatorConfig::Vitno(smooth),
+        OperatorConfig::Vitno(field),
+        OperatorConfig::Fano(patched()),
+    ] {
         let model = operator(config, FIELD);
         let ratio = |axis: fn(usize) -> Vec<f64>| {
             let fine = patch_means(&model, &axis(256));

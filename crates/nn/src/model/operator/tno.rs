@@ -83,6 +83,9 @@ pub enum PointEncoding {
     },
     /// `sin` or `cos` of `10000^(−2⌊i/2⌋/d)` times its number is added; depends on the discretisation.
     Number,
+    /// The numbers of its row and column, of a point of a line its number, are channels of the input, as in
+    /// the published program for fields; depends on the discretisation.
+    Index,
 }
 
 /// A transformer between functions; build with [`TnoConfig::init`].
@@ -176,7 +179,10 @@ impl TnoConfig {
     }
 
     fn appended(&self, shape: OperatorShape) -> usize {
-        if self.encoding == PointEncoding::Append { shape.dimension } else { 0 }
+        match self.encoding {
+            PointEncoding::Append | PointEncoding::Index => shape.dimension,
+            PointEncoding::Continuous { .. } | PointEncoding::Number => 0,
+        }
     }
 
     fn lift(&self, shape: OperatorShape) -> AffineConfig {
@@ -205,13 +211,16 @@ impl Tno {
     /// As [`super::Operator::accepts`].
     ///
     /// # Errors
-    /// [`InvalidConfig::WrongDimension`].
+    /// [`InvalidConfig::WrongDimension`]; [`InvalidConfig::NotOnGrid`] if the encoding needs rows and columns.
     pub fn accepts(&self, sites: &Sites) -> Result<(), InvalidConfig> {
-        if sites.dimension() == self.shape.dimension {
-            return Ok(());
-        }
         let (expected, found) = (self.shape.dimension, sites.dimension());
-        Err(InvalidConfig::WrongDimension { expected, found })
+        if found != expected {
+            return Err(InvalidConfig::WrongDimension { expected, found });
+        }
+        if self.config.encoding == PointEncoding::Index && found > 1 {
+            sites.rows_and_columns("tno with encoding \"index\"")?;
+        }
+        Ok(())
     }
 
     /// As [`super::Operator::forward`].
@@ -266,10 +275,12 @@ impl Tno {
         assert_shape!(x, [batch, sites.n_points(), d_in]);
         let with_points = |x: Tensor<3>| {
             let [_, n, _] = x.dims();
-            if self.config.encoding != PointEncoding::Append {
-                return x;
-            }
-            let t = coordinates(sites, &x).narrow(1, 0, n);
+            let t = match self.config.encoding {
+                PointEncoding::Append => coordinates(sites, &x),
+                PointEncoding::Index => rows(indices(sites), sites, &x),
+                PointEncoding::Continuous { .. } | PointEncoding::Number => return x,
+            };
+            let t = t.narrow(1, 0, n);
             Tensor::cat(vec![x, t.expand([batch, n, self.shape.dimension])], 2)
         };
         let lift = |map: &Affine, x| map.forward(with_points(x), Activation::Identity);
@@ -301,7 +312,7 @@ impl Tno {
             |i: usize, angle: f64| if i.is_multiple_of(2) { angle.sin() } else { angle.cos() };
         let points = sites.coordinates().chunks_exact(sites.dimension());
         match self.config.encoding {
-            PointEncoding::Append => None,
+            PointEncoding::Append | PointEncoding::Index => None,
             PointEncoding::Continuous { coefficient } => {
                 let of_point = |point: &[f64]| -> Vec<f64> {
                     let of_feature = |i: usize| {
@@ -338,8 +349,22 @@ impl CrossReadout {
 
 /// `[1, points, dimension]`, of the type of `like`.
 fn coordinates(sites: &Sites, like: &Tensor<3>) -> Tensor<3> {
+    rows(sites.coordinates().to_vec(), sites, like)
+}
+
+fn rows(values: Vec<f64>, sites: &Sites, like: &Tensor<3>) -> Tensor<3> {
     let shape = [1, sites.n_points(), sites.dimension()];
     let device = like.device().without_autodiff();
-    let data = TensorData::new(sites.coordinates().to_vec(), shape);
-    Tensor::from_data(data, (&device, like.dtype()))
+    Tensor::from_data(TensorData::new(values, shape), (&device, like.dtype()))
+}
+
+/// Row and column of every point, `[points, 2]`; of the points of a line their numbers.
+fn indices(sites: &Sites) -> Vec<f64> {
+    let points = 0..sites.n_points();
+    match sites.rows_and_columns("") {
+        Ok([_, columns]) => {
+            points.flat_map(|i| [(i / columns) as f64, (i % columns) as f64]).collect()
+        }
+        Err(_) => points.map(|i| i as f64).collect(),
+    }
 }

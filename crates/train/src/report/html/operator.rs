@@ -1,5 +1,6 @@
 //! The page of a run that learns an operator, and of several.
 
+use super::super::certificate::{self, Certificate};
 use super::super::format::{Notation, count, duration};
 use super::super::markup::Markup;
 use super::super::operator::{OperatorPart, OperatorReport, OperatorRow};
@@ -43,6 +44,9 @@ pub fn render_operator(report: &OperatorReport) -> String {
                     plot::loss_curves(&report.training, "relative error", width)
                 });
             });
+        }
+        if let Some(certificate) = &report.certificate {
+            section(out, "Certificate", |out| self::certificate(out, certificate));
         }
         section(out, "What was run", |out| settings(out, report));
     })
@@ -166,6 +170,34 @@ fn scores(out: &mut Markup, table: &OperatorTable) {
         });
     });
     out.leaf("p", &[("class", &"note")], NOTE);
+}
+
+/// Properties under refinement: a table, and a picture of those that have an order.
+fn certificate(out: &mut Markup, certificate: &Certificate) {
+    scrolling(out, "Certificate", |out| {
+        out.element("table", &[("class", &"splits")], |out| {
+            out.element("thead", &[], |out| {
+                out.element("tr", &[], |out| {
+                    for name in ["property", "measured", "expected", "verdict"] {
+                        out.leaf("th", &[("scope", &"col")], name);
+                    }
+                });
+            });
+            out.element("tbody", &[], |out| {
+                for line in &certificate.lines {
+                    out.element("tr", &[], |out| {
+                        out.leaf("th", &[("scope", &"row")], &line.property);
+                        out.leaf("td", &[], line.measured_text(Notation::Typeset));
+                        out.leaf("td", &[], line.expected_text(Notation::Typeset));
+                        out.leaf("td", &[], if line.holds() { "pass" } else { "fail" });
+                    });
+                }
+            });
+        });
+    });
+    out.leaf("p", &[("class", &"note")], certificate::NOTE);
+    let caption = "Error under refinement; dashed where a line of the table fails.";
+    figure(out, Span::Full, caption, |width| plot::convergence(certificate, width));
 }
 
 fn settings(out: &mut Markup, report: &OperatorReport) {

@@ -8,6 +8,7 @@
 mod chart;
 mod classes;
 mod colour;
+mod convergence;
 mod eigenvalues;
 mod forecast;
 mod frame;
@@ -27,6 +28,7 @@ mod training;
 pub(super) use chart::Look;
 pub(super) use classes::{Curve, accuracy_curves, calibration, confusion};
 pub(super) use colour::style_sheet;
+pub(super) use convergence::convergence;
 pub(super) use eigenvalues::eigenvalues;
 pub(super) use forecast::{MAX_VARIABLES, forecast};
 pub(super) use functions::function;
