@@ -120,12 +120,12 @@ fn an_operator_answers_at_scattered_places() {
         let [own, at] = ["own.csv", "at.csv"].map(|name| folder.path().join(name));
         let request = PredictRequest { input, output: own.clone(), ..PredictRequest::default() };
         let found = predict(std::slice::from_ref(&out), &request).unwrap();
-        let columns = vec!["pressure".to_owned()];
+        let columns = vec!["u".to_owned()];
         let expected =
             Prediction::Functions { functions: 6, columns, places: 64, interpolated: false };
         assert_eq!(found, expected);
         let own = table(&own);
-        assert_eq!(own.columns, ["x", "y", "pressure"]);
+        assert_eq!(own.columns, ["x", "y", "u"]);
         // The grid's own points, then many others.
         let wells = folder.path().join("wells.csv");
         let grid = own.series[0].values.chunks_exact(3).map(|row| [row[0], row[1]]);
@@ -170,7 +170,7 @@ fn fields_are_written_as_pairs_and_for_other_programs() {
     )
     .unwrap();
     let text = std::fs::read_to_string(image).unwrap();
-    assert!(text.contains("Name=\"pressure_5\"") && text.contains("Name=\"permeability_0\""));
+    assert!(text.contains("Name=\"u_5\"") && text.contains("Name=\"a_0\""));
     let message = |request: PredictRequest| {
         predict(std::slice::from_ref(&out), &request).unwrap_err().to_string()
     };

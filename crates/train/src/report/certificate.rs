@@ -117,8 +117,9 @@ impl CertificateLine {
 
 /// Slope of `ln y` against `ln x`.
 fn slope(x: &[usize], y: &[f64]) -> f64 {
+    let logarithm = |y: f64| if y == 0.0 { f64::MIN_POSITIVE.ln() } else { y.ln() };
     let points: Vec<[f64; 2]> =
-        x.iter().zip(y).map(|(&x, &y)| [(x as f64).ln(), y.max(f64::MIN_POSITIVE).ln()]).collect();
+        x.iter().zip(y).map(|(&x, &y)| [(x as f64).ln(), logarithm(y)]).collect();
     let mean = |axis: usize| points.iter().map(|p| p[axis]).sum::<f64>() / points.len() as f64;
     let [mean_x, mean_y] = [mean(0), mean(1)];
     let (mut above, mut below) = (0.0, 0.0);
