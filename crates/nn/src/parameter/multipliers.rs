@@ -1,4 +1,8 @@
 //! Trained Fourier multipliers of fields: a periodic convolution with few modes.
+//!
+//! Rows and columns are points of one period. A grid with both end points has one of them twice: there the
+//! convolution is of the mean of both ends, which is the trapezoid rule, and gives both the same
+//! ([`Multipliers::closed`]); taken as points of a longer period, its frequencies would depend on the resolution.
 
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Distribution, Tensor};
@@ -66,4 +70,27 @@ impl Multipliers {
         let fits = n_rows / 2 <= rows && n_columns <= columns / 2 + 1;
         spectral(x, if fits { weight } else { truncate(weight, [rows, columns]) })
     }
+
+    /// The same on grids whose last row and column are the first ones of the next period.
+    ///
+    /// # Shapes
+    /// As [`Multipliers::forward`], at least two rows and two columns.
+    ///
+    /// # Panics
+    /// As [`Multipliers::forward`].
+    #[must_use]
+    pub fn closed(&self, x: Tensor<4>) -> Tensor<4> {
+        let y = self.forward(open(open(x, 1), 2));
+        [1, 2].into_iter().fold(y, |y, axis| {
+            let first = y.clone().narrow(axis, 0, 1);
+            Tensor::cat(vec![y, first], axis)
+        })
+    }
+}
+
+/// The mean of both ends in place of the first, and no last.
+fn open(x: Tensor<4>, axis: usize) -> Tensor<4> {
+    let n = x.dims()[axis];
+    let ends = (x.clone().narrow(axis, 0, 1) + x.clone().narrow(axis, n - 1, 1)) * 0.5;
+    Tensor::cat(vec![ends, x.narrow(axis, 1, n - 2)], axis)
 }

@@ -163,6 +163,9 @@ pub struct OperatorFit {
     /// Whether pairs are mirrored and turned at random; for equations on the square that do not tell its
     /// sides apart.
     pub symmetry: bool,
+    /// Sizes of other square grids that batches are seen on: every step draws one of them, or the own.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub resolutions: Vec<usize>,
     /// The optimizer.
     pub optimizer: OptimizerConfig,
     /// The learning rate over time.
@@ -190,6 +193,7 @@ impl Default for OperatorFit {
             clip_norm: None,
             loss: OperatorLoss::RelativeL2,
             symmetry: false,
+            resolutions: Vec::new(),
             optimizer: OptimizerConfig::default(),
             schedule: ScheduleConfig::default(),
         }

@@ -8,7 +8,8 @@ use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 use regard_data::DataError;
 use regard_data::operator::{
-    FunctionArchive, FunctionSet, PairArrays, Placement, PointArrays, Points, ScalarNormalization,
+    FunctionArchive, FunctionSet, Functions, PairArrays, Placement, PointArrays, Points,
+    ScalarNormalization, interpolate,
 };
 use regard_kernels::quadrature::{product, trapezoid};
 use regard_nn::model::operator::{OperatorConfig, OperatorShape, Sites};
@@ -192,6 +193,33 @@ impl Part {
         Ok(Self { set, sites, inputs, outputs })
     }
 
+    /// The same functions on another square grid: inputs from the nearest point, so that two values stay two,
+    /// outputs by cubics; `None` if these points are no grid.
+    pub(super) fn resampled(
+        &self,
+        size: usize,
+        normalization: &[ScalarNormalization; 2],
+        quadrature: Quadrature,
+    ) -> Result<Option<Self>, TrainError> {
+        let Points::Grid { placement, .. } = *self.set.points() else { return Ok(None) };
+        let points = Points::Grid { rows: size, columns: size, placement };
+        let places = points.coordinates();
+        let nearest = nearest_points(self.set.points(), &places);
+        let channels = [self.set.inputs(), self.set.outputs()].map(|f| f.channels.clone());
+        let (mut inputs, mut outputs) = (Vec::new(), Vec::new());
+        for sample in 0..self.len() {
+            let (a, n) = (self.set.input(sample), channels[0].len());
+            inputs.extend(nearest.iter().flat_map(|&p| &a[p * n..(p + 1) * n]));
+            let u = self.set.output(sample);
+            outputs.extend(interpolate(self.set.points(), u, channels[1].len(), &places));
+        }
+        let [of_inputs, of_outputs] = channels;
+        let (inputs, outputs) =
+            (Functions::new(of_inputs, inputs), Functions::new(of_outputs, outputs));
+        let set = FunctionSet::new(points, inputs, outputs).map_err(DataError::from)?;
+        Ok(Some(Self::new(set, normalization, quadrature, false)?))
+    }
+
     pub(super) fn len(&self) -> usize {
         self.set.samples()
     }
@@ -222,5 +250,47 @@ impl Part {
             }
             tensor(&rows, [samples.len(), points, channels], device, precision)
         })
+    }
+}
+
+/// The point of a grid nearest to each place; the first of equally near ones along either axis.
+fn nearest_points(grid: &Points, places: &[f64]) -> Vec<usize> {
+    let Points::Grid { rows, columns, placement } = *grid else {
+        unreachable!("the caller has a grid")
+    };
+    let along = |n: usize| {
+        let axis = placement.coordinates(n);
+        move |x: f64| {
+            let apart =
+                |i: &usize, j: &usize| (axis[*i] - x).abs().total_cmp(&(axis[*j] - x).abs());
+            (0..n).min_by(apart).unwrap_or(0)
+        }
+    };
+    let (row, column) = (along(rows), along(columns));
+    places.chunks_exact(2).map(|place| row(place[1]) * columns + column(place[0])).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn functions_of_two_values_keep_them_on_another_grid() {
+        let points = Points::Grid { rows: 8, columns: 8, placement: Placement::Cells };
+        let at = points.coordinates();
+        let step = at.chunks_exact(2).map(|p| if p[0] + p[1] < 1.0 { 3.0 } else { 12.0 });
+        let smooth = at.chunks_exact(2).map(|p| p[0] * p[1] * p[1]);
+        let (inputs, outputs) =
+            (Functions::new(["a"], step.collect()), Functions::new(["u"], smooth.collect()));
+        let set = FunctionSet::new(points, inputs, outputs).unwrap();
+        let (normalization, rule) = (set.normalization(), Quadrature::Rule);
+        let part = Part::new(set, &normalization, rule, false).unwrap();
+        let fine = part.resampled(12, &normalization, rule).unwrap().unwrap();
+        assert_eq!(fine.set.points().shape(), [12, 12]);
+        assert!(fine.set.inputs().values.iter().all(|a| [3.0_f64, 12.0].contains(a)));
+        let at = fine.set.points().coordinates();
+        for (place, u) in at.chunks_exact(2).zip(fine.set.output(0)) {
+            assert!((u - place[0] * place[1] * place[1]).abs() < 1e-12);
+        }
     }
 }

@@ -1,10 +1,12 @@
 //! The loss of an operator, and its scores on a part.
 
+use std::borrow::Cow;
+
 use burn::tensor::{Device, Tensor};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use regard_data::operator::{Placement, Points, ScalarNormalization};
-use regard_nn::model::operator::Operator;
+use regard_nn::model::operator::{Operator, Sites};
 
 use super::config::{OperatorLoss, OperatorRunConfig};
 use super::data::{OperatorParts, Part};
@@ -20,6 +22,13 @@ const SCORE_VALUES: usize = 1 << 17;
 pub(super) struct FunctionError<'a> {
     data: &'a OperatorParts,
     config: &'a OperatorRunConfig,
+    /// The training part, then the same functions at other resolutions.
+    seen: Vec<Seen<'a>>,
+}
+
+/// A form of the training part.
+struct Seen<'a> {
+    part: Cow<'a, Part>,
     /// Orders of the points under which the equation stays the same; empty for none but theirs.
     symmetries: Vec<Vec<usize>>,
     /// Rows and columns, where the loss needs them.
@@ -28,16 +37,42 @@ pub(super) struct FunctionError<'a> {
 
 impl<'a> FunctionError<'a> {
     /// # Errors
-    /// [`TrainError::OutOfRange`] if `fit.symmetry` or the loss needs a grid and there is none.
+    /// [`TrainError::OutOfRange`] if `fit.symmetry`, `fit.resolutions` or the loss needs a grid and there is
+    /// none.
     pub(super) fn new(
         data: &'a OperatorParts,
         config: &'a OperatorRunConfig,
     ) -> Result<Self, TrainError> {
-        let points = data.train.set.points();
+        let mut seen = vec![Seen::new(Cow::Borrowed(&data.train), config)?];
+        for &size in &config.fit.resolutions {
+            let refused = |expected| {
+                let (key, value) = ("fit.resolutions", size.to_string());
+                Err(TrainError::OutOfRange { key, value, expected })
+            };
+            if size < 4 {
+                return refused("at least 4");
+            }
+            let quadrature = config.task.quadrature;
+            match data.train.resampled(size, &data.normalization, quadrature)? {
+                None => return refused("none for functions on a line"),
+                Some(part) => seen.push(Seen::new(Cow::Owned(part), config)?),
+            }
+        }
+        Ok(Self { data, config, seen })
+    }
+
+    /// The points of every form of the training part.
+    pub(super) fn sites(&self) -> impl Iterator<Item = &Sites> {
+        self.seen.iter().map(|seen| &seen.part.sites)
+    }
+}
+
+impl<'a> Seen<'a> {
+    fn new(part: Cow<'a, Part>, config: &OperatorRunConfig) -> Result<Self, TrainError> {
         let error = |key, value: &str, expected| {
             Err(TrainError::OutOfRange { key, value: value.to_owned(), expected })
         };
-        let symmetries = match points {
+        let symmetries = match part.set.points() {
             _ if !config.fit.symmetry => Vec::new(),
             Points::Grid { rows, columns, placement: Placement::Cells | Placement::Nodes }
                 if rows == columns =>
@@ -46,7 +81,7 @@ impl<'a> FunctionError<'a> {
             }
             _ => return error("fit.symmetry", "true", "false for data that are no square grid"),
         };
-        let grid = match (config.fit.loss, points) {
+        let grid = match (config.fit.loss, part.set.points()) {
             (OperatorLoss::RelativeL2, _) => None,
             (OperatorLoss::RelativeH1, Points::Grid { rows, columns, .. }) => {
                 Some([*rows, *columns])
@@ -55,7 +90,7 @@ impl<'a> FunctionError<'a> {
                 return error("fit.loss", "relative-h1", "relative-l2 for functions on a line");
             }
         };
-        Ok(Self { data, config, symmetries, grid })
+        Ok(Self { part, symmetries, grid })
     }
 }
 
@@ -84,17 +119,20 @@ impl Objective for FunctionError<'_> {
         let device = Device::default().autodiff();
         let mut rng = ChaCha8Rng::seed_from_u64(self.config.seed);
         rng.set_stream(step);
+        let seen = match &self.seen[..] {
+            [only] => only,
+            all => &all[rng.random_range(0..all.len())],
+        };
         let drawn: Vec<Option<&[usize]>> = examples
             .iter()
             .map(|_| {
-                let n = self.symmetries.len();
-                (n > 0).then(|| self.symmetries[rng.random_range(0..n)].as_slice())
+                let n = seen.symmetries.len();
+                (n > 0).then(|| seen.symmetries[rng.random_range(0..n)].as_slice())
             })
             .collect();
-        let part = &self.data.train;
-        let [x, y] = part.batch(examples, |i| drawn[i], &device, self.config.precision);
-        let found = model.forward(x, &part.sites);
-        match self.grid {
+        let [x, y] = seen.part.batch(examples, |i| drawn[i], &device, self.config.precision);
+        let found = model.forward(x, &seen.part.sites);
+        match seen.grid {
             None => relative_l2(found, y),
             Some(grid) => relative_h1(found, y, grid),
         }

@@ -33,11 +33,11 @@ impl Task for OperatorRunConfig {
 
     fn check_model(&self, data: &OperatorParts) -> Result<(), TrainError> {
         let model = self.model.init(data.shape, &Device::default())?;
-        let parts = data.tests.iter().map(|(_, part)| part);
-        for part in std::iter::once(&data.train).chain(&data.validation).chain(parts) {
-            model.accepts(&part.sites)?;
+        let objective = FunctionError::new(data, self)?;
+        let parts = data.validation.iter().chain(data.tests.iter().map(|(_, part)| part));
+        for sites in objective.sites().chain(parts.map(|part| &part.sites)) {
+            model.accepts(sites)?;
         }
-        FunctionError::new(data, self)?;
         Ok(())
     }
 

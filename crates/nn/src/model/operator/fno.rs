@@ -142,7 +142,7 @@ impl Fno {
         let z = self.lift.forward(with_coordinates(x, sites), Activation::Identity);
         let last = self.layers.len() - 1;
         let z = self.layers.iter().enumerate().fold(z, |z, (i, layer)| {
-            let z = layer.forward(z, grid);
+            let z = layer.forward(z, grid, sites.is_closed());
             if layer.norm.is_none() && i < last { gelu(z) } else { z }
         });
         let z = match &self.hidden {
@@ -154,9 +154,15 @@ impl Fno {
 }
 
 impl FnoLayer {
-    fn forward(&self, z: Tensor<3>, [rows, columns]: [usize; 2]) -> Tensor<3> {
+    fn forward(&self, z: Tensor<3>, [rows, columns]: [usize; 2], is_closed: bool) -> Tensor<3> {
         let [batch, points, d] = z.dims();
-        let s = self.multipliers.forward(z.clone().reshape([batch, rows, columns, d]));
+        let field = z.clone().reshape([batch, rows, columns, d]);
+        // The released program takes both ends for two points of the period.
+        let s = if is_closed && self.norm.is_none() {
+            self.multipliers.closed(field)
+        } else {
+            self.multipliers.forward(field)
+        };
         let s = s.reshape([batch, points, d]);
         match &self.norm {
             None => s + self.skip.forward(z, Activation::Identity),

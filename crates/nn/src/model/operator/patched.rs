@@ -271,6 +271,8 @@ pub(super) struct Patching {
     patches: [usize; 2],
     /// Rows and columns of a patch.
     size: [usize; 2],
+    /// As [`Sites::is_closed`].
+    closed: bool,
 }
 
 impl Patching {
@@ -279,7 +281,7 @@ impl Patching {
         let size = [grid[0] / patches[0], grid[1] / patches[1]];
         let covered = [size[0] * patches[0], size[1] * patches[1]];
         assert_eq!(covered, grid, "the patches divide the grid");
-        Self { grid, patches, size }
+        Self { grid, patches, size, closed: sites.is_closed() }
     }
 
     fn n_patches(&self) -> usize {
@@ -348,7 +350,8 @@ impl PatchAttention {
         let o = self.output.forward(o, Activation::Identity);
         let Some(field) = &self.field else { return o };
         let [rows, columns] = patching.grid;
-        let whole = field.forward(patching.join(u).reshape([batch, rows, columns, d]));
+        let whole = patching.join(u).reshape([batch, rows, columns, d]);
+        let whole = if patching.closed { field.closed(whole) } else { field.forward(whole) };
         o + patching.cut(whole.reshape([batch, patches * points, d]))
     }
 }

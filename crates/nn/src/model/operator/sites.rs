@@ -15,6 +15,8 @@ pub struct Sites {
     weights: Vec<f64>,
     /// Rows and columns.
     grid: Option<[usize; 2]>,
+    /// Whether the rows, and the columns, have both ends of the unit interval.
+    closed: bool,
 }
 
 impl Sites {
@@ -25,7 +27,7 @@ impl Sites {
     #[must_use]
     pub fn scattered(coordinates: Vec<f64>, dimension: usize, weights: Vec<f64>) -> Self {
         assert_eq!(coordinates.len(), dimension * weights.len(), "one weight per point");
-        Self { coordinates, dimension, weights, grid: None }
+        Self { coordinates, dimension, weights, grid: None, closed: false }
     }
 
     /// Points of a line with quadrature weights.
@@ -37,7 +39,7 @@ impl Sites {
         Self::scattered(coordinates, 1, weights)
     }
 
-    /// Every row with every column, `(y, x)` at each; all points weigh the same.
+    /// Every row with every column, `(y, x)` at each; all points weigh the same. The domain is the unit square.
     #[must_use]
     pub fn grid(rows: &[f64], columns: &[f64]) -> Self {
         let coordinates = rows.iter().flat_map(|&y| columns.iter().flat_map(move |&x| [y, x]));
@@ -47,7 +49,15 @@ impl Sites {
             dimension: 2,
             weights: vec![1.0 / n as f64; n],
             grid: Some([rows.len(), columns.len()]),
+            closed: has_both_ends(rows) && has_both_ends(columns),
         }
+    }
+
+    /// Whether the points are a grid with both ends of the unit interval along either axis: the last row and
+    /// column of a periodic function are its first ones.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.closed
     }
 
     /// Number of points.
@@ -101,4 +111,9 @@ impl Sites {
     pub fn rows_and_columns(&self, model: &'static str) -> Result<[usize; 2], InvalidConfig> {
         self.grid.ok_or(InvalidConfig::NotOnGrid { model, points: self.n_points() })
     }
+}
+
+fn has_both_ends(axis: &[f64]) -> bool {
+    let is = |x: Option<&f64>, end: f64| x.is_some_and(|x| (x - end).abs() < 1e-9);
+    axis.len() > 1 && is(axis.first(), 0.0) && is(axis.last(), 1.0)
 }

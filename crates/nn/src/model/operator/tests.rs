@@ -1,11 +1,14 @@
 //! What holds for operators whatever their weights.
 
+use std::f64::consts::TAU;
+
 use burn::tensor::{Device, Tensor};
 use regard_kernels::quadrature::trapezoid;
 use regard_kernels::testing::{assert_close, double, from_f64, normal, to_f64};
 
 use super::*;
 use crate::mechanism::{ContinuumConfig, ContinuumKernel};
+use crate::parameter::MultipliersConfig;
 
 const LINE: OperatorShape = OperatorShape { d_in: 1, d_out: 1, dimension: 1 };
 const FIELD: OperatorShape = OperatorShape { d_in: 1, d_out: 1, dimension: 2 };
@@ -256,4 +259,27 @@ fn points_that_a_model_cannot_read_are_named() {
     let config = ContinuumConfig { kernel: ContinuumKernel::Log, dropout: 0.1, n_heads: 2 };
     let refused = config.init(8, &Device::default()).unwrap_err().to_string();
     assert!(refused.starts_with("mechanism.dropout does not go with"), "{refused}");
+}
+
+#[test]
+fn a_convolution_of_a_periodic_function_is_the_same_with_and_without_its_last_point() {
+    let config = MultipliersConfig { d_in: 1, d_out: 2, modes: [3, 3] };
+    let map = double(config.init(&Device::default()));
+    let wave = |x: f64, y: f64| (TAU * (x - 2.0 * y)).sin() + (TAU * y).cos();
+    let on = |axis: &[f64]| {
+        let values = axis.iter().flat_map(|&y| axis.iter().map(move |&x| wave(x, y)));
+        from_f64(values.collect(), [1, axis.len(), axis.len(), 1])
+    };
+    let edges: Vec<f64> = (0..12).map(|i| f64::from(i) / 12.0).collect();
+    let expected = map.forward(on(&edges));
+    let found = map.closed(on(&nodes(13)));
+    assert_close(&found.clone().narrow(1, 0, 12).narrow(2, 0, 12), &expected, 1e-12);
+    assert_close(&found.clone().narrow(1, 12, 1), &found.clone().narrow(1, 0, 1), 1e-12);
+    // The same at another number of points.
+    let finer = map.closed(on(&nodes(25)));
+    assert_close(
+        &finer.narrow(1, 12, 1).narrow(2, 4, 1),
+        &found.narrow(1, 6, 1).narrow(2, 2, 1),
+        1e-12,
+    );
 }
