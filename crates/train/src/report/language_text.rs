@@ -2,9 +2,8 @@
 
 use super::format::{count, duration, printable};
 use super::language::{LanguageData, LanguageReport};
-use super::language_table::LanguageTable;
-use super::score_table::RowKind;
-use super::text::{heading, label, push_columns, push_note};
+use super::language_table;
+use super::text::{heading, push_methods, push_note};
 
 /// Characters of the generated text that are shown.
 const SHOWN: usize = 300;
@@ -19,7 +18,7 @@ pub(super) fn language(report: &LanguageReport) -> String {
         &format!("{} steps in {}", count(training.steps), duration(training.seconds)),
         &format!("scoring {} of {} kept", training.best_epoch, training.epochs),
     ]);
-    push_table(&mut out, &LanguageTable::of_run(report));
+    push_methods(&mut out, &language_table::of_run(report), MEANING);
     push_note(&mut out, &parts(&report.data));
     if let Some(sample) = &report.sample {
         out.push_str("\nGenerated:\n");
@@ -37,7 +36,7 @@ pub(super) fn language(report: &LanguageReport) -> String {
 pub(super) fn languages(reports: &[&LanguageReport]) -> String {
     let Some(first) = reports.first() else { return String::from("no runs to compare\n") };
     let mut out = heading(&[&format!("{} runs", reports.len()), &first.data.source]);
-    push_table(&mut out, &LanguageTable::of_runs(reports));
+    push_methods(&mut out, &language_table::of_runs(reports), MEANING);
     push_note(&mut out, "±: 95 % interval of the mean over seeds, by Student's t.");
     if reports.iter().any(|r| r.data != first.data) {
         push_note(&mut out, "CAUTION: these runs were not scored on the same text.");
@@ -45,26 +44,9 @@ pub(super) fn languages(reports: &[&LanguageReport]) -> String {
     out
 }
 
-fn push_table(out: &mut String, table: &LanguageTable) {
-    let rows = table.rows.iter();
-    let names: Vec<(String, RowKind)> =
-        rows.map(|row| (label(&row.name, row.kind, false), row.kind)).collect();
-    let columns: Vec<Vec<String>> = LanguageTable::COLUMNS
-        .iter()
-        .enumerate()
-        .map(|(i, column)| {
-            let cells = table.rows.iter().map(|row| row.cells[i].clone());
-            std::iter::once(column.short.to_owned()).chain(cells).collect()
-        })
-        .collect();
-    push_columns(out, &names, &columns);
-    out.push('\n');
-    push_note(
-        out,
-        "Windows side by side, each without a past. bits/char = nats/char / ln 2; perplexity of a token. \
-         trigram: counts, backed off to shorter contexts.",
-    );
-}
+/// What the columns mean.
+const MEANING: &str = "Windows side by side, each without a past. bits/char = nats/char / ln 2; perplexity of a token. \
+     trigram: counts, backed off to shorter contexts.";
 
 /// Sizes of the parts that score.
 fn parts(data: &LanguageData) -> String {

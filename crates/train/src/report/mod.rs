@@ -23,6 +23,7 @@ mod language;
 mod language_table;
 mod language_text;
 mod markup;
+mod method_table;
 mod nullable;
 mod operator;
 mod operator_table;

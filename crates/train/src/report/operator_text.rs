@@ -2,9 +2,8 @@
 
 use super::format::duration;
 use super::operator::{OperatorData, OperatorReport};
-use super::operator_table::OperatorTable;
-use super::score_table::RowKind;
-use super::text::{heading, label, push_columns, push_note};
+use super::operator_table;
+use super::text::{heading, push_methods, push_note};
 
 /// The scores of one run, with the baselines below a rule.
 #[must_use]
@@ -16,7 +15,7 @@ pub(super) fn operator(report: &OperatorReport) -> String {
         &format!("{} epochs in {}", training.epochs, duration(training.seconds)),
         &format!("epoch {} kept", training.best_epoch),
     ]);
-    push_table(&mut out, &OperatorTable::of_run(report));
+    push_methods(&mut out, &operator_table::of_run(report), MEANING);
     push_note(&mut out, &parts(&report.data));
     out
 }
@@ -26,7 +25,7 @@ pub(super) fn operator(report: &OperatorReport) -> String {
 pub(super) fn operators(reports: &[&OperatorReport]) -> String {
     let Some(first) = reports.first() else { return String::from("no runs to compare\n") };
     let mut out = heading(&[&format!("{} runs", reports.len()), &first.data.source]);
-    push_table(&mut out, &OperatorTable::of_runs(reports));
+    push_methods(&mut out, &operator_table::of_runs(reports), MEANING);
     push_note(&mut out, "±: 95 % interval of the mean over seeds, by Student's t.");
     if reports.iter().any(|r| r.data != first.data) {
         push_note(&mut out, "CAUTION: these runs were not scored on the same data.");
@@ -34,27 +33,9 @@ pub(super) fn operators(reports: &[&OperatorReport]) -> String {
     out
 }
 
-fn push_table(out: &mut String, table: &OperatorTable) {
-    let rows = table.rows.iter();
-    let names: Vec<(String, RowKind)> =
-        rows.map(|row| (label(&row.name, row.kind, false), row.kind)).collect();
-    let columns: Vec<Vec<String>> = table
-        .columns
-        .iter()
-        .enumerate()
-        .map(|(i, (short, _))| {
-            let cells = table.rows.iter().map(|row| row.cells[i].clone());
-            std::iter::once(short.clone()).chain(cells).collect()
-        })
-        .collect();
-    push_columns(out, &names, &columns);
-    out.push('\n');
-    push_note(
-        out,
-        "rel L2: mean over functions of |found - u| / |u|, in physical units; norm L2: of u less its mean; \
-         VRMSE: of u less its own mean. Baselines know the points of the training part alone.",
-    );
-}
+/// What the columns mean.
+const MEANING: &str = "rel L2: mean over functions of |found - u| / |u|, in physical units; norm L2: of u less its mean; \
+     VRMSE: of u less its own mean. Baselines know the points of the training part alone.";
 
 /// Sizes of the parts.
 fn parts(data: &OperatorData) -> String {

@@ -1,11 +1,12 @@
 //! Score tables for a terminal: aligned columns, baselines below a rule, at most 100 columns wide.
 
 use super::any::RunReport;
-use super::class_table::ClassTable;
+use super::class_table;
 use super::classify::ClassifyReport;
 use super::comparison::same_data;
 use super::format::{Notation, count, duration, printable, shorten};
 use super::language::LanguageReport;
+use super::method_table::MethodTable;
 use super::operator::OperatorReport;
 use super::schema::Report;
 use super::score_table::{Metric, RowKind, ScoreTable, all_metrics, main_metrics};
@@ -62,7 +63,7 @@ pub fn classification(report: &ClassifyReport) -> String {
         &format!("{} epochs in {}", training.epochs, duration(training.seconds)),
         &format!("epoch {} kept", training.best_epoch),
     ]);
-    push_classes(&mut out, &ClassTable::of_run(report));
+    push_classes(&mut out, &class_table::of_run(report));
     if let Some(test) = report.scores.first().and_then(|row| row.test.as_ref()) {
         let (low, high) = test.interval;
         let note = format!(
@@ -88,7 +89,7 @@ pub fn classification(report: &ClassifyReport) -> String {
 pub fn classifications(reports: &[&ClassifyReport]) -> String {
     let Some(first) = reports.first() else { return String::from("no runs to compare\n") };
     let mut out = heading(&[&format!("{} runs", reports.len()), &first.data.source]);
-    push_classes(&mut out, &ClassTable::of_runs(reports));
+    push_classes(&mut out, &class_table::of_runs(reports));
     push_note(&mut out, "±: 95 % interval of the mean over seeds, by Student's t.");
     if reports.iter().any(|r| r.data.test != first.data.test) {
         push_note(&mut out, "CAUTION: these runs were not scored on the same data.");
@@ -134,25 +135,32 @@ pub fn runs(reports: &[RunReport]) -> String {
     classifications(&classified)
 }
 
-fn push_classes(out: &mut String, table: &ClassTable) {
+fn push_classes(out: &mut String, table: &MethodTable) {
+    push_methods(
+        out,
+        table,
+        "test %: accuracy of the epoch that the validation part chose. best on test: of the epoch that the \
+         test part would have chosen, as much of the literature reports; no one could have.",
+    );
+}
+
+/// A table of methods, what its columns mean, and why figures are missing.
+pub(super) fn push_methods(out: &mut String, table: &MethodTable, meaning: &str) {
     let rows = table.rows.iter();
     let names: Vec<(String, RowKind)> =
         rows.map(|row| (label(&row.name, row.kind, row.note.is_some()), row.kind)).collect();
-    let columns: Vec<Vec<String>> = ClassTable::COLUMNS
+    let columns: Vec<Vec<String>> = table
+        .columns
         .iter()
         .enumerate()
-        .map(|(i, column)| {
+        .map(|(i, (short, _))| {
             let cells = table.rows.iter().map(|row| row.cells[i].clone());
-            std::iter::once(column.short.to_owned()).chain(cells).collect()
+            std::iter::once(short.clone()).chain(cells).collect()
         })
         .collect();
     push_columns(out, &names, &columns);
     out.push('\n');
-    push_note(
-        out,
-        "test %: accuracy of the epoch that the validation part chose. best on test: of the epoch that the \
-         test part would have chosen, as much of the literature reports; no one could have.",
-    );
+    push_note(out, meaning);
     for row in &table.rows {
         if let Some(note) = &row.note {
             push_note(out, &format!("* {}: {}", printable(&row.name), printable(note)));

@@ -2,15 +2,15 @@
 
 use std::fmt::Display;
 
-use super::super::class_table::ClassTable;
+use super::super::class_table;
 use super::super::classify::{ClassData, ClassPart, ClassRow, ClassifyReport};
 use super::super::format::{Notation, count, duration, magnitude};
 use super::super::markup::Markup;
+use super::super::method_table::MethodTable;
 use super::super::plot::{self, Look};
-use super::super::score_table::RowKind;
 use super::page::{Span, figure, page, section, tile};
 use super::settings::settings_of;
-use super::table::scrolling;
+use super::table::{method_table, scrolling};
 use crate::metric::classification::ClassScores;
 
 /// What the four accuracies mean.
@@ -24,7 +24,7 @@ pub fn render_classification(report: &ClassifyReport) -> String {
     let title = format!("{} · {}", report.run.title, report.run.name);
     page(&title, &report.run.version, |out| {
         header(out, report);
-        section(out, "Scores", |out| scores(out, &ClassTable::of_run(report)));
+        section(out, "Scores", |out| scores(out, &class_table::of_run(report)));
         let model = report.scores.first();
         if let Some(test) = model.and_then(|row| row.test.as_ref()) {
             section(out, "Classes", |out| classes(out, &report.data, test));
@@ -49,7 +49,7 @@ pub(super) fn render_classifications(title: &str, reports: &[&ClassifyReport]) -
             out.leaf("p", &[("class", &"byline")], format!("{} runs · {source}", reports.len()));
         });
         section(out, "Scores", |out| {
-            scores(out, &ClassTable::of_runs(reports));
+            scores(out, &class_table::of_runs(reports));
             let note = "±: 95 % interval of the mean over seeds, by Student's t.";
             out.leaf("p", &[("class", &"note")], note);
         });
@@ -131,45 +131,8 @@ fn summary(report: &ClassifyReport, model: &ClassRow) -> Option<String> {
     Some(sentence + ".")
 }
 
-fn scores(out: &mut Markup, table: &ClassTable) {
-    scrolling(out, "Scores on the test part", |out| {
-        out.element("table", &[("class", &"scores")], |out| {
-            out.leaf("caption", &[], "Scores on the test part");
-            out.element("thead", &[], |out| {
-                out.element("tr", &[], |out| {
-                    out.leaf("th", &[("scope", &"col")], "method");
-                    for column in ClassTable::COLUMNS {
-                        out.leaf("th", &[("scope", &"col"), ("title", &column.long)], column.short);
-                    }
-                });
-            });
-            for (class, is_baseline) in [("models", false), ("baselines", true)] {
-                let rows = table.rows.iter();
-                let mut rows =
-                    rows.filter(|r| (r.kind == RowKind::Baseline) == is_baseline).peekable();
-                if rows.peek().is_none() {
-                    continue;
-                }
-                out.element("tbody", &[("class", &class)], |out| {
-                    for row in rows {
-                        let class = if row.kind == RowKind::Seed { "seed" } else { "" };
-                        out.element("tr", &[("class", &class)], |out| {
-                            let mark = if row.note.is_some() { "\u{a0}*" } else { "" };
-                            out.leaf("th", &[("scope", &"row")], format!("{}{mark}", row.name));
-                            for cell in &row.cells {
-                                out.leaf("td", &[], cell);
-                            }
-                        });
-                    }
-                });
-            }
-        });
-    });
-    for row in &table.rows {
-        if let Some(note) = &row.note {
-            out.leaf("p", &[("class", &"footnote")], format!("* {}: {note}", row.name));
-        }
-    }
+fn scores(out: &mut Markup, table: &MethodTable) {
+    method_table(out, "Scores on the test part", table);
     out.leaf("p", &[("class", &"note")], NOTE);
 }
 

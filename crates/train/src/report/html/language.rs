@@ -2,13 +2,13 @@
 
 use super::super::format::{Notation, count, duration, magnitude};
 use super::super::language::{LanguageReport, LanguageRow, TextPart};
-use super::super::language_table::LanguageTable;
+use super::super::language_table;
 use super::super::markup::Markup;
+use super::super::method_table::MethodTable;
 use super::super::plot::{self, Look, LossCurve};
-use super::super::score_table::RowKind;
 use super::page::{Span, figure, page, section, tile};
 use super::settings::settings_of;
-use super::table::scrolling;
+use super::table::{method_table, scrolling};
 
 /// What the columns mean.
 const NOTE: &str = "Windows side by side, each without a past. Figures per character compare models with \
@@ -21,7 +21,7 @@ pub fn render_language(report: &LanguageReport) -> String {
     let title = format!("{} · {}", report.run.title, report.run.name);
     page(&title, &report.run.version, |out| {
         header(out, report);
-        section(out, "Scores", |out| scores(out, &LanguageTable::of_run(report)));
+        section(out, "Scores", |out| scores(out, &language_table::of_run(report)));
         if !report.training.curve.is_empty() {
             section(out, "Training", |out| {
                 let caption = "Nats per token at every scoring of the validation part.";
@@ -56,7 +56,7 @@ pub(super) fn render_languages(title: &str, reports: &[&LanguageReport]) -> Stri
             out.leaf("p", &[("class", &"byline")], format!("{} runs · {source}", reports.len()));
         });
         section(out, "Scores", |out| {
-            scores(out, &LanguageTable::of_runs(reports));
+            scores(out, &language_table::of_runs(reports));
             let note = "±: 95 % interval of the mean over seeds, by Student's t.";
             out.leaf("p", &[("class", &"note")], note);
         });
@@ -132,39 +132,8 @@ fn summary(report: &LanguageReport, model: &LanguageRow) -> Option<String> {
     Some(sentence + ".")
 }
 
-fn scores(out: &mut Markup, table: &LanguageTable) {
-    scrolling(out, "Scores", |out| {
-        out.element("table", &[("class", &"scores")], |out| {
-            out.leaf("caption", &[], "Scores");
-            out.element("thead", &[], |out| {
-                out.element("tr", &[], |out| {
-                    out.leaf("th", &[("scope", &"col")], "method");
-                    for column in LanguageTable::COLUMNS {
-                        out.leaf("th", &[("scope", &"col"), ("title", &column.long)], column.short);
-                    }
-                });
-            });
-            for (class, is_baseline) in [("models", false), ("baselines", true)] {
-                let rows = table.rows.iter();
-                let mut rows =
-                    rows.filter(|r| (r.kind == RowKind::Baseline) == is_baseline).peekable();
-                if rows.peek().is_none() {
-                    continue;
-                }
-                out.element("tbody", &[("class", &class)], |out| {
-                    for row in rows {
-                        let class = if row.kind == RowKind::Seed { "seed" } else { "" };
-                        out.element("tr", &[("class", &class)], |out| {
-                            out.leaf("th", &[("scope", &"row")], &row.name);
-                            for cell in &row.cells {
-                                out.leaf("td", &[], cell);
-                            }
-                        });
-                    }
-                });
-            }
-        });
-    });
+fn scores(out: &mut Markup, table: &MethodTable) {
+    method_table(out, "Scores", table);
     out.leaf("p", &[("class", &"note")], NOTE);
 }
 

@@ -3,13 +3,13 @@
 use super::super::certificate::{self, Certificate};
 use super::super::format::{Notation, count, duration};
 use super::super::markup::Markup;
+use super::super::method_table::MethodTable;
 use super::super::operator::{OperatorPart, OperatorReport, OperatorRow};
-use super::super::operator_table::OperatorTable;
+use super::super::operator_table;
 use super::super::plot::{self, Look, LossCurve};
-use super::super::score_table::RowKind;
 use super::page::{Span, figure, page, section, tile};
 use super::settings::settings_of;
-use super::table::scrolling;
+use super::table::{method_table, scrolling};
 
 /// What the columns mean.
 const NOTE: &str = "Relative L2: |prediction − truth| / |truth| of each function in physical units, then the mean over \
@@ -23,7 +23,7 @@ pub fn render_operator(report: &OperatorReport) -> String {
     let title = format!("{} · {}", report.run.title, report.run.name);
     page(&title, &report.run.version, |out| {
         header(out, report);
-        section(out, "Scores", |out| scores(out, &OperatorTable::of_run(report)));
+        section(out, "Scores", |out| scores(out, &operator_table::of_run(report)));
         if !report.examples.is_empty() {
             section(out, "Functions", |out| {
                 for example in &report.examples {
@@ -63,7 +63,7 @@ pub(super) fn render_operators(title: &str, reports: &[&OperatorReport]) -> Stri
             out.leaf("p", &[("class", &"byline")], format!("{} runs · {source}", reports.len()));
         });
         section(out, "Scores", |out| {
-            scores(out, &OperatorTable::of_runs(reports));
+            scores(out, &operator_table::of_runs(reports));
             let note = "±: 95 % interval of the mean over seeds, by Student's t.";
             out.leaf("p", &[("class", &"note")], note);
         });
@@ -136,39 +136,8 @@ fn summary(report: &OperatorReport, model: &OperatorRow) -> Option<String> {
     Some(sentence + ".")
 }
 
-fn scores(out: &mut Markup, table: &OperatorTable) {
-    scrolling(out, "Scores", |out| {
-        out.element("table", &[("class", &"scores")], |out| {
-            out.leaf("caption", &[], "Scores");
-            out.element("thead", &[], |out| {
-                out.element("tr", &[], |out| {
-                    out.leaf("th", &[("scope", &"col")], "method");
-                    for (short, long) in &table.columns {
-                        out.leaf("th", &[("scope", &"col"), ("title", long)], short);
-                    }
-                });
-            });
-            for (class, is_baseline) in [("models", false), ("baselines", true)] {
-                let rows = table.rows.iter();
-                let mut rows =
-                    rows.filter(|r| (r.kind == RowKind::Baseline) == is_baseline).peekable();
-                if rows.peek().is_none() {
-                    continue;
-                }
-                out.element("tbody", &[("class", &class)], |out| {
-                    for row in rows {
-                        let class = if row.kind == RowKind::Seed { "seed" } else { "" };
-                        out.element("tr", &[("class", &class)], |out| {
-                            out.leaf("th", &[("scope", &"row")], &row.name);
-                            for cell in &row.cells {
-                                out.leaf("td", &[], cell);
-                            }
-                        });
-                    }
-                });
-            }
-        });
-    });
+fn scores(out: &mut Markup, table: &MethodTable) {
+    method_table(out, "Scores", table);
     out.leaf("p", &[("class", &"note")], NOTE);
 }
 

@@ -4,6 +4,7 @@ use std::fmt::Display;
 
 use super::super::format::Notation;
 use super::super::markup::Markup;
+use super::super::method_table::{MethodRow, MethodTable};
 use super::super::score_table::{Metric, Row, RowKind, ScoreTable};
 
 /// Writes `table`; the best value of a column is bold, baselines stand below a rule.
@@ -26,6 +27,48 @@ pub(super) fn score_table(out: &mut Markup, caption: &str, table: &ScoreTable, u
                 });
             }
         });
+    });
+}
+
+/// Writes a table of methods; baselines stand below a rule, and why figures are missing below the table.
+pub(super) fn method_table(out: &mut Markup, caption: &str, table: &MethodTable) {
+    scrolling(out, caption, |out| {
+        out.element("table", &[("class", &"scores")], |out| {
+            out.leaf("caption", &[], caption);
+            out.element("thead", &[], |out| {
+                out.element("tr", &[], |out| {
+                    out.leaf("th", &[("scope", &"col")], "method");
+                    for (short, long) in &table.columns {
+                        out.leaf("th", &[("scope", &"col"), ("title", long)], short);
+                    }
+                });
+            });
+            for (class, is_baseline) in [("models", false), ("baselines", true)] {
+                let rows = table.rows.iter();
+                let mut rows =
+                    rows.filter(|r| (r.kind == RowKind::Baseline) == is_baseline).peekable();
+                if rows.peek().is_none() {
+                    continue;
+                }
+                out.element("tbody", &[("class", &class)], |out| rows.for_each(|r| method(out, r)));
+            }
+        });
+    });
+    for row in &table.rows {
+        if let Some(note) = &row.note {
+            out.leaf("p", &[("class", &"footnote")], format!("* {}: {note}", row.name));
+        }
+    }
+}
+
+fn method(out: &mut Markup, row: &MethodRow) {
+    let class = if row.kind == RowKind::Seed { "seed" } else { "" };
+    out.element("tr", &[("class", &class)], |out| {
+        let mark = if row.note.is_some() { "\u{a0}*" } else { "" };
+        out.leaf("th", &[("scope", &"row")], format!("{}{mark}", row.name));
+        for cell in &row.cells {
+            out.leaf("td", &[], cell);
+        }
     });
 }
 
