@@ -20,13 +20,16 @@ pub(super) fn all(results: &ContinuumResults) -> Vec<Claim> {
     }
     for problem in ["darcy-piecewise", "darcy-log-normal", "kolmogorov"] {
         claims.extend(resolutions(results, problem));
-        claims.extend(against_fno(results, problem, "fno", "parameters and epochs"));
-        claims.extend(against_fno(
-            results,
-            problem,
-            "fno, as long as fano",
-            "parameters and seconds",
-        ));
+        for (pair, equal) in [
+            (["fano", "fno"], "parameters and epochs"),
+            (["fano", "fno, as long as fano"], "parameters and seconds"),
+            (
+                ["vitno and field convolution, preset", "fno, in the preset's place"],
+                "parameters, epochs and resolutions of the batches",
+            ),
+        ] {
+            claims.extend(against_fno(results, problem, pair, equal));
+        }
     }
     claims.extend(certified(results));
     claims
@@ -111,16 +114,16 @@ fn resolutions(results: &ContinuumResults, problem: &str) -> Option<Claim> {
     })
 }
 
-/// Accuracy at equal size.
+/// Accuracy beside a Fourier neural operator.
 fn against_fno(
     results: &ContinuumResults,
     problem: &str,
-    other: &str,
+    pair: [&str; 2],
     equal: &str,
 ) -> Option<Claim> {
-    let (fano, fno) = (row(results, problem, "fano")?, row(results, problem, other)?);
-    let (a, b) = (fano.normalized(0), fno.normalized(0));
-    let measured = format!("FANO {} %, FNO {} %", percent(&a), percent(&b));
+    let [attention, fno] = pair.map(|label| row(results, problem, label));
+    let (a, b) = (attention?.normalized(0), fno?.normalized(0));
+    let measured = format!("{} %, FNO {} %", percent(&a), percent(&b));
     let verdict = match difference(&b, &a) {
         Some((gain, half)) if half.is_finite() && gain > half => "holds",
         Some((gain, half)) if half.is_finite() && gain < -half => "does not hold",
@@ -128,7 +131,7 @@ fn against_fno(
         _ => "cannot be checked: too few seeds",
     };
     Some(Claim {
-        claim: format!("{problem}: FANO is more accurate than FNO at equal {equal}."),
+        claim: format!("{problem}: {} is more accurate than FNO at equal {equal}.", pair[0]),
         measured,
         verdict: verdict.to_owned(),
     })
