@@ -13,13 +13,13 @@ Examples:
   regard data make lorenz --out start.csv --series 1 --steps 200 --seed 7
   regard predict runs/lorenz --input start.csv --horizon 500 --output forecast.parquet
   regard predict runs/seed0 runs/seed1 runs/seed2 --input today.csv --horizon 100 --output fan.csv
-
   regard predict runs/darcy --input fields.npz --output pressure.npz
   regard predict runs/darcy --input fields.npz --points wells.csv --output pressure.csv
 
-The input of a forecast has the columns the model was trained on and at least one window of rows; the
-forecast starts after its last row. Missing values in the input are told to the model, which leaves
-them out where it can (docs/mechanisms/easy.md). Formats by extension: .csv .tsv .parquet .npz .npy.
+The input of a forecast has the columns the model was trained on and at least one window of rows;
+the forecast starts after its last row. Missing values in the input are told to the model, which
+leaves them out where it can (docs/mechanisms/easy.md). Formats by extension: .csv .tsv .parquet
+.npz .npy.
 
 The input of an operator is an archive .npz such as `regard data make darcy` writes; its results are
 known at the points of the functions, or with --points at any places (columns x and y, in the unit

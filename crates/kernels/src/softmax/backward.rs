@@ -28,8 +28,8 @@ use crate::cpu::view::{Output, Ptr, Storage, View};
 const QUERIES: usize = 48;
 /// Keys per tile.
 const KEYS: usize = 64;
-/// Row length of score tiles: padded against cache-set conflicts.
-const ROW: usize = KEYS + 16;
+/// What a row of a score tile is longer than its keys: padding against cache-set conflicts.
+const PADDING: usize = 16;
 /// Work is cut into at least this many tasks where the shape allows; a constant, so that the
 /// order of summation does not depend on the number of threads.
 const TASKS: usize = 32;
@@ -141,8 +141,10 @@ struct Chunk<'a, S> {
     w: Ptr<S>,
 }
 
-/// Tiles of one task, reused over its loop.
+/// Tiles of one task, reused over its loop; no larger than the sequences.
 struct Scratch<S> {
+    /// Row length of `k_t`, `v_t`, `p` and `ds`.
+    row: usize,
     k: Vec<S>,
     k_t: Vec<S>,
     v_t: Vec<S>,
@@ -157,20 +159,25 @@ struct Scratch<S> {
 }
 
 impl<S: Storage + Tables> Scratch<S> {
-    fn new(d_k: usize, d_v: usize) -> Self {
+    fn new(p: &Problem) -> Self {
+        let (d_k, d_v) = (p.d_k, p.d_v);
+        let (keys, queries) = (KEYS.min(p.time_k), QUERIES.min(p.time_q));
+        // Whole registers of any instruction set fit into the last columns.
+        let row = keys.next_multiple_of(PADDING) + PADDING;
         let zeros = |n| vec![S::ZERO; n];
         Self {
-            k: zeros(KEYS * d_k),
-            k_t: zeros(d_k * ROW),
-            v_t: zeros(d_v * ROW),
-            q: zeros(QUERIES * d_k),
-            g: zeros(QUERIES * d_v),
-            dk: zeros(KEYS * d_k),
-            dv: zeros(KEYS * d_v),
-            dw: zeros(ROW),
-            p: zeros(QUERIES * ROW),
-            ds: zeros(QUERIES * ROW),
-            bias: zeros(ROW),
+            row,
+            k: zeros(keys * d_k),
+            k_t: zeros(d_k * row),
+            v_t: zeros(d_v * row),
+            q: zeros(queries * d_k),
+            g: zeros(queries * d_v),
+            dk: zeros(keys * d_k),
+            dv: zeros(keys * d_v),
+            dw: zeros(row),
+            p: zeros(queries * row),
+            ds: zeros(queries * row),
+            bias: zeros(row),
         }
     }
 }
@@ -179,7 +186,7 @@ impl<S: Storage + Tables> Kernel<S> for Chunk<'_, S> {
     #[inline(always)]
     unsafe fn run<V: Vector<Scalar = S>>(self) {
         let p = self.p;
-        let mut scratch = Scratch::new(p.d_k, p.d_v);
+        let mut scratch = Scratch::new(p);
         for key in (self.first_tile * KEYS..p.time_k).step_by(self.tile_step * KEYS) {
             let n = KEYS.min(p.time_k - key);
             unsafe {
@@ -204,6 +211,7 @@ impl<S: Storage + Tables> Chunk<'_, S> {
         let row = |x: &View<S, 4>| {
             x.ptr.at(self.batch * x.strides[0] + self.head * x.strides[1] + key * x.strides[2])
         };
+        let padded = scratch.row - PADDING;
         for buffer in
             [&mut scratch.k_t, &mut scratch.v_t, &mut scratch.dk, &mut scratch.dv, &mut scratch.dw]
         {
@@ -212,15 +220,15 @@ impl<S: Storage + Tables> Chunk<'_, S> {
         unsafe {
             let (k, v) = (row(&inputs.k), row(&inputs.v));
             copy_rows(n, p.d_k, k, inputs.k.strides[2], scratch.k.as_mut_ptr(), p.d_k);
-            transpose(n, p.d_k, k, inputs.k.strides[2], scratch.k_t.as_mut_ptr(), ROW);
-            transpose(n, p.d_v, v, inputs.v.strides[2], scratch.v_t.as_mut_ptr(), ROW);
+            transpose(n, p.d_k, k, inputs.k.strides[2], scratch.k_t.as_mut_ptr(), scratch.row);
+            transpose(n, p.d_v, v, inputs.v.strides[2], scratch.v_t.as_mut_ptr(), scratch.row);
         }
         Problem::key_bias(
             inputs.log_weight.as_ref(),
             [self.batch, self.head],
             key,
             n,
-            &mut scratch.bias[..KEYS],
+            &mut scratch.bias[..padded],
         );
     }
 
@@ -257,7 +265,7 @@ impl<S: Storage + Tables> Chunk<'_, S> {
         let row = |x: &View<S, 4>| {
             x.ptr.at(self.batch * x.strides[0] + self.head * x.strides[1] + first * x.strides[2])
         };
-        let width = n.next_multiple_of(V::LANES);
+        let (width, score_row) = (n.next_multiple_of(V::LANES), scratch.row);
         unsafe {
             copy_rows(rows, d_k, row(&inputs.q), inputs.q.strides[2], scratch.q.as_mut_ptr(), d_k);
             copy_rows(
@@ -278,9 +286,9 @@ impl<S: Storage + Tables> Chunk<'_, S> {
                     a_row: d,
                     a_col: 1,
                     b: b.as_ptr(),
-                    b_row: ROW,
+                    b_row: score_row,
                     c: c.as_mut_ptr(),
-                    c_row: ROW,
+                    c_row: score_row,
                     accumulate: false,
                 });
             };
@@ -299,7 +307,7 @@ impl<S: Storage + Tables> Chunk<'_, S> {
                     k: rows,
                     a: a.as_ptr(),
                     a_row: 1,
-                    a_col: ROW,
+                    a_col: score_row,
                     b: b.as_ptr(),
                     b_row: d,
                     c: c.as_mut_ptr(),
@@ -314,7 +322,7 @@ impl<S: Storage + Tables> Chunk<'_, S> {
                 n: d_k,
                 k: n,
                 a: scratch.ds.as_ptr(),
-                a_row: ROW,
+                a_row: score_row,
                 a_col: 1,
                 b: scratch.k.as_ptr(),
                 b_row: d_k,
@@ -339,8 +347,11 @@ impl<S: Storage + Tables> Chunk<'_, S> {
             let scale = V::splat(S::from_f64(self.p.scale));
             let lse = V::splat(*self.saved.lse.at(row));
             let dot = V::splat(self.dot[row]);
-            let (p, ds) =
-                (scratch.p.as_mut_ptr().add(r * ROW), scratch.ds.as_mut_ptr().add(r * ROW));
+            let row_length = scratch.row;
+            let (p, ds) = (
+                scratch.p.as_mut_ptr().add(r * row_length),
+                scratch.ds.as_mut_ptr().add(r * row_length),
+            );
             for j in (0..seen.start).chain(seen.end..width) {
                 *p.add(j) = S::NEG_INFINITY;
             }

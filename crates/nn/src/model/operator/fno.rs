@@ -11,9 +11,10 @@
 //! et al. 2025, arXiv:2406.06486: its skip starts behind the multipliers, and batch norm follows the activation.
 
 use burn::module::Module;
-use burn::tensor::activation::{gelu, relu};
+use burn::tensor::activation::relu;
 use burn::tensor::{Device, Tensor, assert_shape};
-use regard_kernels::pointwise::Activation;
+use regard_kernels::affine::affine as affine_map;
+use regard_kernels::pointwise::{Activation, bias_activation};
 use serde::{Deserialize, Serialize};
 
 use super::patched::with_coordinates;
@@ -142,8 +143,8 @@ impl Fno {
         let z = self.lift.forward(with_coordinates(x, sites), Activation::Identity);
         let last = self.layers.len() - 1;
         let z = self.layers.iter().enumerate().fold(z, |z, (i, layer)| {
-            let z = layer.forward(z, grid, sites.is_closed());
-            if layer.norm.is_none() && i < last { gelu(z) } else { z }
+            let activation = if i < last { Activation::Gelu } else { Activation::Identity };
+            layer.forward(z, grid, sites.is_closed(), activation)
         });
         let z = match &self.hidden {
             None => z,
@@ -154,7 +155,14 @@ impl Fno {
 }
 
 impl FnoLayer {
-    fn forward(&self, z: Tensor<3>, [rows, columns]: [usize; 2], is_closed: bool) -> Tensor<3> {
+    /// `activation` is that of the form with a skip; the released form has its own.
+    fn forward(
+        &self,
+        z: Tensor<3>,
+        [rows, columns]: [usize; 2],
+        is_closed: bool,
+        activation: Activation,
+    ) -> Tensor<3> {
         let [batch, points, d] = z.dims();
         let field = z.clone().reshape([batch, rows, columns, d]);
         // The released program takes both ends for two points of the period.
@@ -165,7 +173,10 @@ impl FnoLayer {
         };
         let s = s.reshape([batch, points, d]);
         match &self.norm {
-            None => s + self.skip.forward(z, Activation::Identity),
+            None => {
+                let mapped = affine_map(z, self.skip.weight.val(), None, Activation::Identity);
+                bias_activation(s + mapped, self.skip.bias.val(), activation)
+            }
             Some(norm) => {
                 let skip = self.skip.forward(s.clone(), Activation::Identity);
                 norm.forward(relu(s + skip), None)
