@@ -100,8 +100,8 @@ fn an_unknown_preset() {
         &sandbox(),
         "train lorens",
         "no preset and no file is called \"lorens\" (did you mean \"lorenz\"?); \
-         presets: lorenz, lorenz-anchor, lorenz-direct, lorenz-lifted, lorenz-noise, mnist, \
-         reactor, reactor-lifted, series, shear-flow, shear-flow-lifted, sinusoids, sinusoids-lifted, text, text-paper, uci-har, uci-har-paper, \
+         presets: controlled-ode, darcy, kolmogorov, lorenz, lorenz-anchor, lorenz-direct, lorenz-lifted, \
+         lorenz-noise, lorenz-operator, mnist, reactor, reactor-lifted, series, shear-flow, shear-flow-lifted, sinusoids, sinusoids-lifted, text, text-paper, uci-har, uci-har-paper, \
          uea/NAME, uea-stem/NAME",
     );
 }

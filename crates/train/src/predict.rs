@@ -111,9 +111,14 @@ impl PredictRequest {
 /// If `runs` is empty.
 pub fn predict(runs: &[PathBuf], request: &PredictRequest) -> Result<Prediction, TrainError> {
     assert!(!runs.is_empty(), "at least one run predicts");
-    if let [run] = runs {
+    for run in runs {
         let folder = RunFolder::open(run)?;
         if let RunConfig::Operator(config) = folder.config()? {
+            if runs.len() > 1 {
+                return Err(folder.error(
+                    "learns an operator: several runs make an ensemble of forecasts; give this one alone",
+                ));
+            }
             return operator::predict(&folder, &config, request);
         }
     }

@@ -30,11 +30,15 @@ macro_rules! preset {
 const ANY: &str = "NAME";
 
 const ALL: &[Preset] = &[
+    preset!("controlled-ode"),
+    preset!("darcy"),
+    preset!("kolmogorov"),
     preset!("lorenz"),
     preset!("lorenz-anchor"),
     preset!("lorenz-direct"),
     preset!("lorenz-lifted"),
     preset!("lorenz-noise"),
+    preset!("lorenz-operator"),
     preset!("mnist"),
     preset!("reactor"),
     preset!("reactor-lifted"),
@@ -90,6 +94,8 @@ fn member(name: &str) -> Option<Preset> {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
     use crate::run_config::RunConfig;
 
@@ -102,13 +108,29 @@ mod tests {
     }
 
     #[test]
+    fn every_file_of_the_folder_is_a_preset() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../presets");
+        let mut names = Vec::new();
+        for family in ["", "uea/", "uea-stem/"] {
+            for entry in std::fs::read_dir(folder.join(family)).unwrap() {
+                let name = entry.unwrap().file_name().into_string().unwrap();
+                names.extend(name.strip_suffix(".toml").map(|name| format!("{family}{name}")));
+            }
+        }
+        names.sort();
+        let mut known: Vec<&str> = all().iter().map(|preset| preset.name.as_ref()).collect();
+        known.sort_unstable();
+        assert_eq!(names, known);
+    }
+
+    #[test]
     fn an_unknown_name_gets_the_nearest() {
         let message = find("lorens").unwrap_err().to_string();
         assert_eq!(
             message,
             "no preset and no file is called \"lorens\" (did you mean \"lorenz\"?); \
-             presets: lorenz, lorenz-anchor, lorenz-direct, lorenz-lifted, lorenz-noise, \
-             mnist, reactor, reactor-lifted, series, shear-flow, shear-flow-lifted, sinusoids, sinusoids-lifted, text, text-paper, uci-har, uci-har-paper, uea/NAME, uea-stem/NAME"
+             presets: controlled-ode, darcy, kolmogorov, lorenz, lorenz-anchor, lorenz-direct, lorenz-lifted, \
+             lorenz-noise, lorenz-operator, mnist, reactor, reactor-lifted, series, shear-flow, shear-flow-lifted, sinusoids, sinusoids-lifted, text, text-paper, uci-har, uci-har-paper, uea/NAME, uea-stem/NAME"
         );
     }
 

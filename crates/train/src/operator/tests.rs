@@ -4,7 +4,9 @@ use std::path::{Path, PathBuf};
 
 use burn::module::Module;
 use burn::tensor::Device;
-use regard_data::operator::make::{ControlledOde, Darcy, Request, TimeGrid, samples};
+use regard_data::operator::make::{
+    ControlledOde, Darcy, Kolmogorov, LorenzComponents, Request, TimeGrid, samples,
+};
 use regard_data::operator::{FunctionArchive, FunctionSet, PairArrays, write_npz};
 use regard_kernels::quadrature::trapezoid;
 use regard_kernels::testing::{golden, to_f64};
@@ -201,6 +203,31 @@ fn a_trained_run_is_certified_in_its_report() {
     assert_eq!(report.certificate, Some(found));
     let page = std::fs::read_to_string(out.join("report.html")).unwrap();
     assert!(page.contains("patches in another order"));
+}
+
+#[test]
+fn presets_run_on_what_the_generators_make() {
+    let folder = tempfile::tempdir().unwrap();
+    let times = TimeGrid { dt: 0.1, n_points: 12, ..TimeGrid::default() };
+    let request = Request { count: 12, seed: 1, threads: 1 };
+    let flow =
+        Kolmogorov { size: 32, burn_in: 0.1, pairs: 4, spacing: 0.1, ..Kolmogorov::default() };
+    let lorenz = LorenzComponents { times, ..LorenzComponents::default() };
+    let sets = [
+        ("controlled-ode", pairs(12, 12, 1)),
+        ("lorenz-operator", samples(&lorenz, &request).unwrap()),
+        ("darcy", samples(&Darcy { size: 32, ..Darcy::default() }, &request).unwrap()),
+        ("kolmogorov", samples(&flow, &request).unwrap()),
+    ];
+    for (preset, set) in sets {
+        let file = folder.path().join(format!("{preset}.npz"));
+        write_npz(&file, &[("", &set)]).unwrap();
+        let small = ["fit.epochs=1", "model.d_model=8", "model.d_ff=8", "model.n_layers=1"];
+        let mut config = RunConfig::load(preset, &small.map(str::to_owned)).unwrap();
+        config.use_data_file(&file);
+        let report = run(&config, &folder.path().join(preset)).unwrap();
+        assert!(report.scores[0].scores().unwrap().relative_l2.is_finite(), "{preset}");
+    }
 }
 
 #[test]
