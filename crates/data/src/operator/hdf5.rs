@@ -2,7 +2,9 @@
 
 use std::path::Path;
 
-use hdf5_reader::{Dataset, Datatype, Error, Group, Hdf5File};
+use hdf5_reader::error::Error;
+use hdf5_reader::group::Group;
+use hdf5_reader::{Dataset, Datatype, Hdf5File};
 
 use super::array_file::{ArrayInfo, ArrayKind};
 use crate::DataError;
@@ -102,8 +104,7 @@ fn io(path: &Path, source: std::io::Error) -> DataError {
 }
 
 fn corrupt(path: &Path, error: Error) -> DataError {
-    let source = std::io::Error::new(std::io::ErrorKind::InvalidData, error);
-    DataError::Corrupt { file: path.to_owned(), format: "HDF5", source }
+    DataError::Corrupt { file: path.to_owned(), format: "HDF5", source: Box::new(error) }
 }
 
 #[cfg(test)]
