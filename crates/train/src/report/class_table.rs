@@ -1,7 +1,7 @@
 //! What the score table of runs that classify tells.
 
 use super::classify::{ClassRow, ClassifyReport};
-use super::method_table::{Column, Form, MethodTable, Scored, ScoredRun};
+use super::method_table::{Column, Form, MethodTable, Scored};
 use crate::metric::classification::ClassScores;
 
 impl Scored for ClassRow {
@@ -25,15 +25,8 @@ pub(super) fn of_run(report: &ClassifyReport) -> MethodTable {
 
 /// The rows of several runs.
 pub(super) fn of_runs(reports: &[&ClassifyReport]) -> MethodTable {
-    let runs: Vec<ScoredRun<'_, ClassRow>> = reports
-        .iter()
-        .map(|report| ScoredRun {
-            model: &report.model.name,
-            seed: report.run.seed,
-            scores: &report.scores,
-        })
-        .collect();
-    MethodTable::of_runs(&columns(), &runs)
+    let runs = reports.iter().map(|r| (r.model.name.as_str(), r.run.seed, &r.scores[..]));
+    MethodTable::of_runs(&columns(), &runs.collect::<Vec<_>>())
 }
 
 fn columns() -> Vec<Column<ClassRow>> {

@@ -1,7 +1,7 @@
 //! What the score table of runs that learn to go on with a text tells.
 
 use super::language::{LanguageReport, LanguageRow};
-use super::method_table::{Column, Form, MethodTable, Scored, ScoredRun};
+use super::method_table::{Column, Form, MethodTable, Scored};
 use crate::metric::language::TokenScores;
 
 impl Scored for LanguageRow {
@@ -21,15 +21,8 @@ pub(super) fn of_run(report: &LanguageReport) -> MethodTable {
 
 /// The rows of several runs.
 pub(super) fn of_runs(reports: &[&LanguageReport]) -> MethodTable {
-    let runs: Vec<ScoredRun<'_, LanguageRow>> = reports
-        .iter()
-        .map(|report| ScoredRun {
-            model: &report.model.name,
-            seed: report.run.seed,
-            scores: &report.scores,
-        })
-        .collect();
-    MethodTable::of_runs(&columns(), &runs)
+    let runs = reports.iter().map(|r| (r.model.name.as_str(), r.run.seed, &r.scores[..]));
+    MethodTable::of_runs(&columns(), &runs.collect::<Vec<_>>())
 }
 
 fn columns() -> Vec<Column<LanguageRow>> {

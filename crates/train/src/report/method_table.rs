@@ -59,12 +59,8 @@ pub(super) trait Scored {
     }
 }
 
-/// The scores of one run: those of the trained model first.
-pub(super) struct ScoredRun<'a, R> {
-    pub(super) model: &'a str,
-    pub(super) seed: u64,
-    pub(super) scores: &'a [R],
-}
+/// Model, seed and scores of one run, those of the trained model first.
+type Run<'a, R> = (&'a str, u64, &'a [R]);
 
 impl<R> Column<R> {
     pub(super) fn new(
@@ -116,19 +112,19 @@ impl MethodTable {
     }
 
     /// The rows of several runs: seeds below the mean of their model, then every baseline once.
-    pub(super) fn of_runs<R: Scored>(columns: &[Column<R>], runs: &[ScoredRun<'_, R>]) -> Self {
+    pub(super) fn of_runs<R: Scored>(columns: &[Column<R>], runs: &[Run<'_, R>]) -> Self {
         let mut rows = Vec::new();
         let mut models: Vec<&str> = Vec::new();
-        for run in runs {
-            if !models.contains(&run.model) {
-                models.push(run.model);
+        for (model, ..) in runs {
+            if !models.contains(model) {
+                models.push(model);
             }
         }
         for name in models {
             let seeds: Vec<(u64, &R)> = runs
                 .iter()
-                .filter(|run| run.model == name)
-                .filter_map(|run| Some((run.seed, run.scores.first()?)))
+                .filter(|(model, ..)| *model == name)
+                .filter_map(|(_, seed, scores)| Some((*seed, scores.first()?)))
                 .collect();
             if let [(_, only)] = seeds[..] {
                 rows.push(single(columns, only, None));
@@ -144,7 +140,7 @@ impl MethodTable {
             rows.extend(seeds.iter().map(|(seed, row)| single(columns, *row, Some(*seed))));
         }
         let mut seen: Vec<&str> = Vec::new();
-        for row in runs.iter().flat_map(|run| run.scores).filter(|row| row.is_baseline()) {
+        for row in runs.iter().flat_map(|(.., scores)| *scores).filter(|row| row.is_baseline()) {
             if !seen.contains(&row.name()) {
                 seen.push(row.name());
                 rows.push(single(columns, row, None));

@@ -1,6 +1,6 @@
 //! What the score table of runs that learn an operator tells.
 
-use super::method_table::{Column, Form, MethodTable, Scored, ScoredRun};
+use super::method_table::{Column, Form, MethodTable, Scored};
 use super::operator::{OperatorPart, OperatorReport, OperatorRow};
 use crate::metric::function::FunctionScores;
 
@@ -22,15 +22,8 @@ pub(super) fn of_run(report: &OperatorReport) -> MethodTable {
 /// The rows of several runs; the columns are those of the first.
 pub(super) fn of_runs(reports: &[&OperatorReport]) -> MethodTable {
     let parts = reports.first().map_or(&[][..], |report| &report.data.tests);
-    let runs: Vec<ScoredRun<'_, OperatorRow>> = reports
-        .iter()
-        .map(|report| ScoredRun {
-            model: &report.model.name,
-            seed: report.run.seed,
-            scores: &report.scores,
-        })
-        .collect();
-    MethodTable::of_runs(&columns(parts), &runs)
+    let runs = reports.iter().map(|r| (r.model.name.as_str(), r.run.seed, &r.scores[..]));
+    MethodTable::of_runs(&columns(parts), &runs.collect::<Vec<_>>())
 }
 
 /// All scores on the first test part, or on the validation part if there is none; one on each of the others.

@@ -93,8 +93,8 @@ struct Row {
     label: &'static str,
     /// Changes of the configuration.
     set: &'static [&'static str],
-    /// The row whose seconds it gets; its own epochs if `None`.
-    as_long_as: Option<&'static str>,
+    /// The row whose seconds it gets, and the row that tells its pace; its own epochs if `None`.
+    as_long_as: Option<[&'static str; 2]>,
     /// Whether the quick form has it.
     is_quick: bool,
 }
@@ -125,16 +125,16 @@ const FNO: &[&str] = &["model={ kind = 'fno', d_model = 12, modes = [8, 8] }", A
 /// About 2,400,000.
 const LARGE_FNO: &[&str] = &["model={ kind = 'fno', d_model = 32, modes = [12, 12] }"];
 
-const fn long(label: &'static str, set: &'static [&'static str]) -> Row {
-    Row { as_long_as: Some("fano"), is_quick: false, ..row(label, set) }
+const fn long(label: &'static str, like: &'static str, set: &'static [&'static str]) -> Row {
+    Row { as_long_as: Some(["fano", like]), is_quick: false, ..row(label, set) }
 }
 
 const ON_FIELDS: &[Row] = &[
     row("fano", FANO),
     row("vitno", VITNO),
     row("fno", FNO),
-    long("vitno, as long as fano", VITNO),
-    long("fno, as long as fano", FNO),
+    long("vitno, as long as fano", "vitno", VITNO),
+    long("fno, as long as fano", "fno", FNO),
     Row { is_quick: false, ..row("vitno and field convolution, preset", &[]) },
     Row { is_quick: false, ..row("fno, in the preset's place", LARGE_FNO) },
 ];
@@ -217,12 +217,11 @@ pub(super) fn run(
         for row in problem.rows.iter().filter(|row| row.is_quick || !options.quick) {
             let held = results.problems.last_mut().expect("pushed above");
             let mut config = configured(problem, row, &archive, options.quick)?;
-            let budget =
-                row.as_long_as.and_then(|label| held.row(label)).map(OperatorSeeds::least_seconds);
-            if let Some(budget) = budget {
-                let pace = held.row(row.label.split(',').next().unwrap_or(row.label));
-                let epoch = pace.map_or(f64::NAN, |row| row.least_seconds() / row.epochs as f64);
-                config.fit.epochs = whole(budget / epoch);
+            if let Some([budget, pace]) = row.as_long_as.map(|labels| labels.map(|l| held.row(l)))
+                && let (Some(budget), Some(pace)) = (budget, pace)
+            {
+                let epoch = pace.least_seconds() / pace.epochs as f64;
+                config.fit.epochs = whole(budget.least_seconds() / epoch);
             }
             let trained = trained(problem, row, config, options, observer, &mut baselines)?;
             held.rows.retain(|row| !row.is_baseline);
