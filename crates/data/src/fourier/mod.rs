@@ -1,10 +1,13 @@
-//! The discrete Fourier transform of a power of two of points.
+//! Discrete Fourier transforms, through `rustfft` and `realfft`.
 //!
-//! - [`Fourier`]: of points on a line.
-//! - [`PlaneFourier`]: of points on a square grid.
+//! - [`Fourier`]: of complex numbers at points on a line.
+//! - [`PlaneFourier`]: of real numbers on a square grid.
+//!
+//! Any number of points; those whose prime factors are small are fastest.
 
 mod line;
 mod plane;
 
-pub use line::{Complex, Fourier};
-pub use plane::{Plane, PlaneFourier};
+pub use line::Fourier;
+pub use plane::PlaneFourier;
+pub use rustfft::num_complex::Complex64;

@@ -130,8 +130,8 @@ mod tests {
         };
         let set = archive.read(&arrays).unwrap();
         assert_eq!((set.samples(), set.points().shape()), (3, vec![4, 4]));
-        assert_eq!(set.input(2)[15], 47.0);
-        assert_eq!(set.output(1)[3], 2.0 * set.input(1)[3]);
+        assert_eq!(set.input(2)[15..16], [47.0]);
+        assert_eq!(set.output(1)[3..4], [2.0 * set.input(1)[3]]);
     }
 
     #[test]

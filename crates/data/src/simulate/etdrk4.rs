@@ -16,7 +16,7 @@
 //! Source: Cox & Matthews 2002, J. Comput. Phys. 176, 430–455; contour: Kassam & Trefethen 2005,
 //! SIAM J. Sci. Comput. 26, 1214–1233. Cost: four evaluations of `N` a step.
 
-use crate::fourier::Complex;
+use crate::fourier::Complex64;
 
 /// Points on the upper half of the circle, of radius 1; `L` is real, so the lower half mirrors it.
 const N_POINTS: usize = 32;
@@ -26,7 +26,7 @@ const N_POINTS: usize = 32;
 pub struct Etdrk4 {
     modes: Vec<Mode>,
     /// `N` at the four stages, then the stage itself.
-    work: [Vec<Complex>; 5],
+    work: [Vec<Complex64>; 5],
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -47,10 +47,10 @@ impl Etdrk4 {
     /// One step. `u` holds the modes, once or several times over; `nonlinear` writes `N(u)`.
     pub fn step(
         &mut self,
-        u: &mut [Complex],
-        mut nonlinear: impl FnMut(&[Complex], &mut [Complex]),
+        u: &mut [Complex64],
+        mut nonlinear: impl FnMut(&[Complex64], &mut [Complex64]),
     ) {
-        self.work.iter_mut().for_each(|buffer| buffer.resize(u.len(), Complex::default()));
+        self.work.iter_mut().for_each(|buffer| buffer.resize(u.len(), Complex64::default()));
         let [n_u, n_a, n_b, n_c, stage] = &mut self.work;
         let modes = || self.modes.iter().cycle();
         nonlinear(u, n_u);
@@ -85,7 +85,7 @@ impl Mode {
         let mut sums = [0.0; 4];
         for j in 0..N_POINTS {
             let angle = std::f64::consts::PI * (j as f64 + 0.5) / N_POINTS as f64;
-            let z = Complex::new(0.0, angle).exp() + h * l;
+            let z = Complex64::new(0.0, angle).exp() + h * l;
             let (e, cube) = (z.exp(), z * z * z);
             let values = [
                 ((z * 0.5).exp() + -1.0) / z,

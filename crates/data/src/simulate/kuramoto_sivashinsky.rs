@@ -22,7 +22,7 @@ use super::etdrk4::Etdrk4;
 use super::system::check_positive;
 use super::{SamplingConfig, Stepper, System};
 use crate::DataError;
-use crate::fourier::{Complex, Fourier};
+use crate::fourier::{Complex64, Fourier};
 
 /// Largest Lyapunov exponent for `L = 22`, per time unit.
 ///
@@ -39,7 +39,7 @@ const N_INITIAL: usize = 4;
 pub struct KuramotoSivashinsky {
     /// Period `L`; waves longer than `2π` grow.
     pub length: f64,
-    /// Grid points, at `j L / n_points`; a power of two, at least 16.
+    /// Grid points, at `j L / n_points`; an even number from 16.
     pub n_points: usize,
 }
 
@@ -63,11 +63,11 @@ impl System for KuramotoSivashinsky {
     };
 
     fn check(&self) -> Result<(), DataError> {
-        if self.n_points < 16 || !self.n_points.is_power_of_two() {
+        if self.n_points < 16 || !self.n_points.is_multiple_of(2) {
             return Err(DataError::InvalidParameter {
                 name: "n_points",
                 found: self.n_points.to_string(),
-                expected: "a power of two from 16",
+                expected: "an even number from 16",
             });
         }
         check_positive(&[("length", self.length)])
@@ -109,7 +109,7 @@ struct Spectral {
     method: Etdrk4,
     nonlinear: Nonlinear,
     /// Coefficients of the state, then of each tangent.
-    modes: Vec<Complex>,
+    modes: Vec<Complex64>,
 }
 
 /// `-(i q/2) FFT(u²)` of the state, `-i q FFT(u v)` of each tangent.
@@ -118,7 +118,7 @@ struct Nonlinear {
     wave_numbers: Vec<f64>,
     fourier: Fourier,
     /// The state on the grid.
-    state: Vec<Complex>,
+    state: Vec<Complex64>,
 }
 
 impl Spectral {
@@ -131,7 +131,7 @@ impl Spectral {
         let nonlinear = Nonlinear {
             wave_numbers: (0..n).map(|j| if j == n / 2 { 0.0 } else { wave_number(j) }).collect(),
             fourier: Fourier::new(n),
-            state: vec![Complex::default(); n],
+            state: vec![Complex64::default(); n],
         };
         let growth = (0..n).map(|j| wave_number(j).powi(2) - wave_number(j).powi(4));
         Self { method: Etdrk4::new(growth, h), nonlinear, modes: Vec::new() }
@@ -147,7 +147,7 @@ impl Stepper for Spectral {
         let Self { method, nonlinear, modes } = self;
         let n = x.len();
         modes.clear();
-        modes.extend(x.iter().chain(&*tangents).map(|&u| Complex::new(u, 0.0)));
+        modes.extend(x.iter().chain(&*tangents).map(|&u| Complex64::new(u, 0.0)));
         modes.chunks_exact_mut(n).for_each(|field| nonlinear.fourier.forward(field));
         method.step(modes, |u, slope| nonlinear.apply(u, slope));
         modes.chunks_exact_mut(n).for_each(|field| nonlinear.fourier.inverse(field));
@@ -158,7 +158,7 @@ impl Stepper for Spectral {
 }
 
 impl Nonlinear {
-    fn apply(&mut self, u: &[Complex], slope: &mut [Complex]) {
+    fn apply(&mut self, u: &[Complex64], slope: &mut [Complex64]) {
         let n = self.state.len();
         slope.copy_from_slice(u);
         for (i, field) in slope.chunks_exact_mut(n).enumerate() {
@@ -168,11 +168,11 @@ impl Nonlinear {
             }
             let factor = if i == 0 { 0.5 } else { 1.0 };
             for (v, u) in field.iter_mut().zip(&self.state) {
-                *v = Complex::new(u.re * v.re * factor, 0.0);
+                *v = Complex64::new(u.re * v.re * factor, 0.0);
             }
             self.fourier.forward(field);
             for (v, q) in field.iter_mut().zip(&self.wave_numbers) {
-                *v = *v * Complex::new(0.0, -q);
+                *v *= Complex64::new(0.0, -q);
             }
         }
     }

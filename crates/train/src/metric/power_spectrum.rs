@@ -12,7 +12,7 @@
 //! 1967, IEEE Transactions on Audio and Electroacoustics 15:70–73, the estimate. Differs: Welch
 //! instead of a smoothed periodogram.
 
-use regard_data::fourier::{Complex, Fourier};
+use regard_data::fourier::{Complex64, Fourier};
 
 /// Most rows in a segment.
 const MAX_SEGMENT: usize = 1024;
@@ -98,8 +98,8 @@ impl Welch {
     pub(crate) fn add_power(&self, segment: &[f64], power: &mut [f64]) {
         let mean = segment.iter().sum::<f64>() / segment.len() as f64;
         let windowed = segment.iter().zip(&self.window);
-        let mut values: Vec<Complex> =
-            windowed.map(|(x, window)| Complex::new(window * (x - mean), 0.0)).collect();
+        let mut values: Vec<Complex64> =
+            windowed.map(|(x, window)| Complex64::new(window * (x - mean), 0.0)).collect();
         self.fourier.forward(&mut values);
         for (power, value) in power.iter_mut().zip(&values[1..]) {
             *power += value.re * value.re + value.im * value.im;

@@ -230,7 +230,7 @@ pub(crate) struct KuramotoSivashinskyArgs {
     /// Length of the period.
     #[arg(long, value_name = "X", default_value_t = KuramotoSivashinsky::default().length)]
     length: f64,
-    /// Grid points, a power of two from 16.
+    /// Grid points, an even number from 16.
     #[arg(long, value_name = "N", default_value_t = KuramotoSivashinsky::default().n_points)]
     n_points: usize,
 }

@@ -134,7 +134,7 @@ pub(crate) struct KolmogorovArgs {
     /// Points along each side.
     #[arg(long, value_name = "N", default_value_t = 64)]
     size: usize,
-    /// Points along each side of the solver, a power of two; by default that of size or more, and
+    /// Points along each side of the solver, an even number; by default that of size or more, and
     /// at least 64.
     #[arg(long, value_name = "N")]
     resolution: Option<usize>,
@@ -213,7 +213,7 @@ pub(crate) struct BurgersArgs {
     /// Points; divides the resolution.
     #[arg(long, value_name = "N", default_value_t = Burgers::default().size)]
     size: usize,
-    /// Points of the solver, a power of two.
+    /// Points of the solver, an even number.
     #[arg(long, value_name = "N", default_value_t = Burgers::default().resolution)]
     resolution: usize,
     /// Viscosity.

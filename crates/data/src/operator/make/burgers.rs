@@ -6,7 +6,7 @@
 //! u(·, 0) = Σ_k σ (q² + τ²)^{-α/2} √2 (ξ_k cos qx + η_k sin qx),    ξ_k, η_k ~ N(0, 1)
 //! ```
 //!
-//! with `σ = 25`, `τ = 5`, `α = 2` and zero mean. Space is spectral on a power of two of points, of
+//! with `σ = 25`, `τ = 5`, `α = 2` and zero mean. Space is spectral on an even number of points, of
 //! whose products the upper third of the waves is left out (2/3 rule); time is [`Etdrk4`].
 //!
 //! Source: Li et al. 2021, arXiv:2010.08895, §5.1 (initial states); Orszag 1971, J. Atmos. Sci. 28,
@@ -21,7 +21,7 @@ use rand_distr::StandardNormal;
 use super::Generator;
 use super::periodic_field::wave_numbers;
 use crate::DataError;
-use crate::fourier::{Complex, Fourier};
+use crate::fourier::{Complex64, Fourier};
 use crate::operator::{Placement, Points};
 use crate::simulate::check_positive;
 use crate::simulate::etdrk4::Etdrk4;
@@ -36,7 +36,7 @@ const ALPHA: f64 = 2.0;
 pub struct Burgers {
     /// Points at which the functions are known, `i/size`; divides `resolution`.
     pub size: usize,
-    /// Points on which the equation is solved, a power of two from 16.
+    /// Points on which the equation is solved, an even number from 16.
     pub resolution: usize,
     /// Viscosity `ν`; a shock is about `4ν` wide.
     pub viscosity: f64,
@@ -52,7 +52,7 @@ pub struct BurgersSolver {
     method: Etdrk4,
     fourier: Fourier,
     /// `-i q/2` of each wave; zero for those that are left out of products.
-    slopes: Vec<Complex>,
+    slopes: Vec<Complex64>,
 }
 
 impl Default for Burgers {
@@ -63,9 +63,6 @@ impl Default for Burgers {
 
 impl BurgersSolver {
     /// Steps of length `dt` on `n` points.
-    ///
-    /// # Panics
-    /// If `n` is not a power of two.
     #[must_use]
     pub fn new(n: usize, viscosity: f64, dt: f64) -> Self {
         let k = wave_numbers(n);
@@ -74,7 +71,7 @@ impl BurgersSolver {
         Self {
             method: Etdrk4::new(decay, dt),
             fourier: Fourier::new(n),
-            slopes: k.iter().map(|&k| Complex::new(0.0, -0.5 * kept(k))).collect(),
+            slopes: k.iter().map(|&k| Complex64::new(0.0, -0.5 * kept(k))).collect(),
         }
     }
 
@@ -85,18 +82,18 @@ impl BurgersSolver {
     #[must_use]
     pub fn run(&mut self, u: &[f64], steps: usize) -> Vec<f64> {
         let Self { method, fourier, slopes } = self;
-        let mut modes: Vec<Complex> = u.iter().map(|&u| Complex::new(u, 0.0)).collect();
+        let mut modes: Vec<Complex64> = u.iter().map(|&u| Complex64::new(u, 0.0)).collect();
         fourier.forward(&mut modes);
         for _ in 0..steps {
             method.step(&mut modes, |u, slope| {
                 slope.copy_from_slice(u);
                 fourier.inverse(slope);
                 for u in &mut *slope {
-                    *u = Complex::new(u.re * u.re, 0.0);
+                    *u = Complex64::new(u.re * u.re, 0.0);
                 }
                 fourier.forward(slope);
                 for (u, factor) in slope.iter_mut().zip(&*slopes) {
-                    *u = *u * *factor;
+                    *u *= *factor;
                 }
             });
         }
@@ -108,14 +105,14 @@ impl BurgersSolver {
 impl Burgers {
     fn initial_state(&self, rng: &mut ChaCha8Rng) -> Vec<f64> {
         let n = self.resolution;
-        let mut modes = vec![Complex::default(); n];
+        let mut modes = vec![Complex64::default(); n];
         for k in 1..n / 2 {
             let q = TAU * k as f64;
             let deviation = SIGMA * (q * q + TAU_FIELD * TAU_FIELD).powf(-0.5 * ALPHA) * SQRT_2;
             let [a, b]: [f64; 2] = std::array::from_fn(|_| rng.sample(StandardNormal));
             // a cos + b sin = Re (a - ib) e^{iqx}: half of it in each of two waves.
-            modes[k] = Complex::new(a, -b) * (0.5 * n as f64 * deviation);
-            modes[n - k] = modes[k].conjugate();
+            modes[k] = Complex64::new(a, -b) * (0.5 * n as f64 * deviation);
+            modes[n - k] = modes[k].conj();
         }
         Fourier::new(n).inverse(&mut modes);
         modes.iter().map(|u| u.re).collect()
@@ -134,8 +131,8 @@ impl Generator for Burgers {
         let invalid = |name, found: usize, expected| {
             Err(DataError::InvalidParameter { name, found: found.to_string(), expected })
         };
-        if self.resolution < 16 || !self.resolution.is_power_of_two() {
-            return invalid("resolution", self.resolution, "a power of two from 16");
+        if self.resolution < 16 || !self.resolution.is_multiple_of(2) {
+            return invalid("resolution", self.resolution, "an even number from 16");
         }
         if self.size < 2 || !self.resolution.is_multiple_of(self.size) {
             return invalid("size", self.size, "at least 2, and a divisor of resolution");
@@ -248,8 +245,8 @@ mod tests {
             "size = 100, expected at least 2, and a divisor of resolution"
         );
         assert_eq!(
-            message(Burgers { resolution: 100, ..default }),
-            "resolution = 100, expected a power of two from 16"
+            message(Burgers { resolution: 101, ..default }),
+            "resolution = 101, expected an even number from 16"
         );
         assert_eq!(
             message(Burgers { viscosity: -1.0, ..default }),

@@ -19,7 +19,7 @@ use super::dense::{add_product, transposed};
 use super::periodic_field::{PeriodicField, wave_numbers};
 use super::vorticity::{KolmogorovFlow, VorticitySolver};
 use crate::DataError;
-use crate::fourier::Plane;
+use crate::fourier::Complex64;
 use crate::operator::{Placement, Points};
 use crate::simulate::check_positive;
 
@@ -31,7 +31,7 @@ const INITIAL: PeriodicField = PeriodicField { alpha: 2.5, tau: 7.0 };
 pub struct Kolmogorov {
     /// Points along each side at which the fields are known.
     pub size: usize,
-    /// Points along each side of the solver, a power of two from 16.
+    /// Points along each side of the solver, an even number from 16.
     pub resolution: usize,
     /// Reynolds number, force and time step.
     pub flow: KolmogorovFlow,
@@ -94,8 +94,8 @@ impl Generator for Kolmogorov {
         if !(self.burn_in.is_finite() && self.burn_in >= 0.0) {
             return invalid("burn_in", self.burn_in.to_string(), "a finite number from zero");
         }
-        if self.resolution < 16 || !self.resolution.is_power_of_two() {
-            return invalid("resolution", self.resolution.to_string(), "a power of two from 16");
+        if self.resolution < 16 || !self.resolution.is_multiple_of(2) {
+            return invalid("resolution", self.resolution.to_string(), "an even number from 16");
         }
         if 3 * wave_number > self.resolution {
             return invalid(
@@ -135,10 +135,10 @@ impl Generator for Kolmogorov {
         let mut solver = self.flow.init(self.resolution);
         let mut w = solver.coefficients(&INITIAL.draw(self.resolution, rng));
         let mut done = 0;
-        let mut run = |w: &mut Plane, solver: &mut VorticitySolver, steps: usize| {
+        let mut run = |w: &mut [Complex64], solver: &mut VorticitySolver, steps: usize| {
             (0..steps).for_each(|_| solver.step(w));
             done += steps;
-            if w.re.iter().chain(&w.im).all(|w| w.is_finite()) {
+            if w.iter().all(|w| w.is_finite()) {
                 return Ok(());
             }
             let (system, dt) = ("Kolmogorov flow", self.flow.dt);
@@ -159,32 +159,35 @@ impl Generator for Kolmogorov {
 }
 
 /// The field at `i/size` of a period along each axis, `[size, size]`.
-fn sampled(w: &Plane, solver: &mut VorticitySolver, n: usize, size: usize) -> Vec<f64> {
+fn sampled(w: &[Complex64], solver: &mut VorticitySolver, n: usize, size: usize) -> Vec<f64> {
     if size == n {
         return solver.field(w);
     }
     // Waves that both grids resolve; the solver's own shortest one is among those that it drops.
-    let k: Vec<(usize, f64)> = wave_numbers(n)
-        .into_iter()
-        .enumerate()
-        .filter(|(_, k)| 2.0 * k.abs() < size.min(n) as f64)
-        .collect();
-    let m = k.len();
-    let angle = |i: usize, k: f64| TAU * k * i as f64 / size as f64;
-    let angles = (0..size).flat_map(|i| k.iter().map(move |&(_, k)| angle(i, k)));
-    let (cos, sin): (Vec<f64>, Vec<f64>) = angles.map(|angle| (angle.cos(), angle.sin())).unzip();
-    let chosen = |part: &[f64]| -> Vec<f64> {
-        k.iter().flat_map(|&(i, _)| k.iter().map(move |&(j, _)| part[i * n + j])).collect()
-    };
-    let (re, im) = (chosen(&w.re), chosen(&w.im));
-    let (mut rows_re, mut rows_im) = (vec![0.0; size * m], vec![0.0; size * m]);
-    add_product(&mut rows_re, 1.0, &cos, m, &re, m);
-    add_product(&mut rows_re, -1.0, &sin, m, &im, m);
-    add_product(&mut rows_im, 1.0, &cos, m, &im, m);
-    add_product(&mut rows_im, 1.0, &sin, m, &re, m);
-    let (mut field, scale) = (vec![0.0; size * size], (n as f64).powi(-2));
-    add_product(&mut field, scale, &rows_re, m, &transposed(&cos, m), size);
-    add_product(&mut field, -scale, &rows_im, m, &transposed(&sin, m), size);
+    let resolved = |k: f64| 2.0 * k.abs() < size.min(n) as f64;
+    let (kx, ky): (Vec<_>, Vec<_>) = (
+        wave_numbers(n).into_iter().enumerate().filter(|&(_, k)| resolved(k)).collect(),
+        (0..=n / 2).filter(|&k| resolved(k as f64)).collect(),
+    );
+    // Columns of `[waves, size]`: `e^{i k x}` at the points of an axis.
+    let along = |k: f64| (0..size).map(move |i| Complex64::cis(TAU * k * i as f64 / size as f64));
+    let parts =
+        |z: Vec<Complex64>| -> (Vec<f64>, Vec<f64>) { z.into_iter().map(|z| (z.re, z.im)).unzip() };
+    let (cos_x, sin_x) = parts(kx.iter().flat_map(|&(_, k)| along(k)).collect());
+    let (cos_y, sin_y) = parts(ky.iter().flat_map(|&k| along(k as f64)).collect());
+    // The waves that are not kept are the conjugates of others.
+    let alpha = |k: usize| (n as f64).powi(-2) * if k == 0 { 1.0 } else { 2.0 };
+    let chosen = |&k: &usize| kx.iter().map(move |&(i, _)| w[k * n + i] * alpha(k));
+    let (re, im) = parts(ky.iter().flat_map(chosen).collect());
+    // Waves along y, at the points along x: `[ky, size]`.
+    let (mut y_re, mut y_im) = (vec![0.0; ky.len() * size], vec![0.0; ky.len() * size]);
+    add_product(&mut y_re, 1.0, &re, kx.len(), &cos_x, size);
+    add_product(&mut y_re, -1.0, &im, kx.len(), &sin_x, size);
+    add_product(&mut y_im, 1.0, &im, kx.len(), &cos_x, size);
+    add_product(&mut y_im, 1.0, &re, kx.len(), &sin_x, size);
+    let mut field = vec![0.0; size * size];
+    add_product(&mut field, 1.0, &transposed(&y_re, size), ky.len(), &cos_y, size);
+    add_product(&mut field, -1.0, &transposed(&y_im, size), ky.len(), &sin_y, size);
     field
 }
 
@@ -247,7 +250,7 @@ mod tests {
             .enumerate()
             .map(|(at, w)| w * (wave(2.0, at / 7) + wave(3.0, at % 7)).cos())
             .sum();
-        let expected = w.re[2 * n + 3] * 49.0 / (n * n) as f64;
+        let expected = w[3 * n + 2].re * 49.0 / (n * n) as f64;
         assert!((projected - expected).abs() < 1e-12, "{projected} {expected}");
     }
 
@@ -255,8 +258,8 @@ mod tests {
     fn wrong_parameters_are_named() {
         let message = |kolmogorov: Kolmogorov| kolmogorov.check().unwrap_err().to_string();
         assert_eq!(
-            message(Kolmogorov { resolution: 48, ..short() }),
-            "resolution = 48, expected a power of two from 16"
+            message(Kolmogorov { resolution: 47, ..short() }),
+            "resolution = 47, expected an even number from 16"
         );
         assert_eq!(
             message(Kolmogorov { lag: 1e-3, ..short() }),

@@ -17,7 +17,7 @@ use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::StandardNormal;
 
-use crate::fourier::{Complex, Plane, PlaneFourier};
+use crate::fourier::{Complex64, PlaneFourier};
 
 /// The covariance of a random periodic function.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -35,9 +35,6 @@ pub(super) fn wave_numbers(n: usize) -> Vec<f64> {
 
 impl PeriodicField {
     /// A random function, `[n, n]`.
-    ///
-    /// # Panics
-    /// If `n` is not a power of two from 16.
     #[must_use]
     pub fn draw(&self, n: usize, rng: &mut ChaCha8Rng) -> Vec<f64> {
         let (k, sigma) = (wave_numbers(n), self.tau.powf(self.alpha - 1.0));
@@ -47,10 +44,10 @@ impl PeriodicField {
             for ky in &k {
                 let decay = (kx * kx + ky * ky + self.tau * self.tau).powf(-0.5 * self.alpha);
                 let [re, im]: [f64; 2] = std::array::from_fn(|_| rng.sample(StandardNormal));
-                coefficients.push(Complex::new(re, im) * (scale * decay * FRAC_1_SQRT_2));
+                coefficients.push(Complex64::new(re, im) * (scale * decay * FRAC_1_SQRT_2));
             }
         }
-        coefficients[0] = Complex::default();
+        coefficients[0] = Complex64::default();
         real_inverse(n, &coefficients)
     }
 }
@@ -61,27 +58,16 @@ impl PeriodicField {
 /// `coefficients` and the result: `[n, n]`
 ///
 /// # Panics
-/// If `n` is not a power of two from 16, or the shape differs.
+/// If the shape differs.
 #[must_use]
-pub fn real_inverse(n: usize, coefficients: &[Complex]) -> Vec<f64> {
+pub fn real_inverse(n: usize, coefficients: &[Complex64]) -> Vec<f64> {
     assert_eq!(coefficients.len(), n * n, "coefficients of {n} by {n} waves");
-    let mut plane = Plane::zeros(n);
-    for i in 0..n {
-        for j in 0..n {
-            let mirrored = || coefficients[(n - i) % n * n + (n - j) % n].conjugate();
-            let own = coefficients[i * n + j];
-            let value = match j {
-                // Waves along x alone, and the shortest ones: their part with a real inverse.
-                _ if j == 0 || 2 * j == n => (own + mirrored()) * 0.5,
-                _ if 2 * j < n => own,
-                _ => mirrored(),
-            };
-            (plane.re[i * n + j], plane.im[i * n + j]) = (value.re, value.im);
-        }
-    }
-    PlaneFourier::new(n).backward(&mut plane);
+    let column = |j: usize| coefficients.iter().skip(j).step_by(n).copied();
+    let mut waves: Vec<Complex64> = (0..=n / 2).flat_map(column).collect();
+    let mut field = vec![0.0; n * n];
+    PlaneFourier::new(n).backward(&mut waves, &mut field);
     let scale = 1.0 / (n * n) as f64;
-    plane.re.iter().map(|w| w * scale).collect()
+    field.iter().map(|w| w * scale).collect()
 }
 
 #[cfg(test)]

@@ -12,16 +12,14 @@
 //! time is two where the flow is resolved and less where it is not. Derivatives leave the shortest
 //! waves out, which have none on the grid. Fields are `[x, y]`.
 //!
-//! With `u = u_x + i u_y`, both velocities are one transform of `û = (k_x + i k_y)/|k|² ŵ`, and
-//! both fluxes one of `w u`, whose divergence is the real part of a field with the coefficients
-//! `-i (k_x - i k_y) FFT(w u)`.
+//! Fields are real, so that of their waves those with `0 ≤ k_y ≤ n/2` are kept ([`PlaneFourier`]).
 //!
 //! Source: Chandler & Kerswell 2013, J. Fluid Mech. 722, 554–595, §2 (the flow); Orszag 1971, J.
 //! Atmos. Sci. 28, 1074 (2/3 rule). Heun's method for `N`, Crank–Nicolson for the friction: order
-//! two. Cost: six transforms of the plane a step.
+//! two. Cost: ten transforms of the plane a step.
 
 use super::periodic_field::wave_numbers;
-use crate::fourier::{Plane, PlaneFourier};
+use crate::fourier::{Complex64, PlaneFourier};
 
 /// The flow and its numerical method.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -44,8 +42,8 @@ pub struct VorticitySolver {
     gain: Vec<f64>,
     /// 1 for waves that are kept, 0 for others.
     kept: Vec<f64>,
-    stage: Plane,
-    slope: Plane,
+    stage: Vec<Complex64>,
+    slope: Vec<Complex64>,
 }
 
 /// `N` and its working memory.
@@ -57,10 +55,14 @@ struct Advection {
     derivative: Vec<f64>,
     /// `1/(n² |k|²)`; zero for the mean.
     poisson: Vec<f64>,
-    /// The force's coefficient, and its wave number with that of its mirror.
-    force: (f64, [usize; 2]),
-    flow: Plane,
-    vorticity: Plane,
+    /// The force's coefficient, and its wave.
+    force: (f64, usize),
+    /// Waves of the velocity along x and y, then of its fluxes of vorticity.
+    flow: [Vec<Complex64>; 2],
+    vorticity: Vec<Complex64>,
+    /// Points of both.
+    flow_field: [Vec<f64>; 2],
+    vorticity_field: Vec<f64>,
 }
 
 impl Default for KolmogorovFlow {
@@ -73,33 +75,39 @@ impl KolmogorovFlow {
     /// The flow on `n` by `n` points.
     ///
     /// # Panics
-    /// If `n` is not a power of two from 16, or the force is not resolved.
+    /// If the force is not resolved.
     #[must_use]
     pub fn init(&self, n: usize) -> VorticitySolver {
         let m = self.wave_number;
         assert!(3 * m <= n, "{n} points do not resolve a force of {m} waves");
         let k = wave_numbers(n);
+        let half = &k[..=n / 2];
         let squares: Vec<f64> =
-            k.iter().flat_map(|kx| k.iter().map(move |ky| kx * kx + ky * ky)).collect();
+            half.iter().flat_map(|ky| k.iter().map(move |kx| kx * kx + ky * ky)).collect();
         let on_waves = |f: &dyn Fn(f64) -> f64| squares.iter().map(|&k2| f(k2)).collect();
         let friction = |k2: f64| 0.5 * self.dt * k2 / self.reynolds;
         let points = (n * n) as f64;
+        let fourier = PlaneFourier::new(n);
+        let waves = vec![Complex64::default(); fourier.n_waves()];
+        let field = vec![0.0; n * n];
         let advection = Advection {
             n,
-            fourier: PlaneFourier::new(n),
+            fourier,
             derivative: k.iter().map(|&k| if 2.0 * k.abs() < n as f64 { k } else { 0.0 }).collect(),
             poisson: on_waves(&|k2| if k2 > 0.0 { 1.0 / (points * k2) } else { 0.0 }),
-            force: (-(m as f64) * points / 2.0, [m, (n - m) % n]),
-            flow: Plane::zeros(n),
-            vorticity: Plane::zeros(n),
+            force: (-(m as f64) * points / 2.0, m * n),
+            flow: [waves.clone(), waves.clone()],
+            vorticity: waves.clone(),
+            flow_field: [field.clone(), field.clone()],
+            vorticity_field: field,
         };
         VorticitySolver {
             advection,
             decay: on_waves(&|k2| (1.0 - friction(k2)) / (1.0 + friction(k2))),
             gain: on_waves(&|k2| self.dt / (1.0 + friction(k2))),
             kept: on_waves(&|k2| if k2 > 0.0 && 9.0 * k2 <= points { 1.0 } else { 0.0 }),
-            stage: Plane::zeros(n),
-            slope: Plane::zeros(n),
+            stage: waves.clone(),
+            slope: waves,
         }
     }
 }
@@ -108,30 +116,34 @@ impl VorticitySolver {
     /// The coefficients of a field.
     ///
     /// # Shapes
-    /// `w` and the result: `[n, n]`
+    /// - `w`: `[n, n]`
+    /// - returns: `[n/2 + 1, n]`, waves along y first
     ///
     /// # Panics
     /// If the shape differs.
     #[must_use]
-    pub fn coefficients(&mut self, w: &[f64]) -> Plane {
-        let mut plane = Plane { re: w.to_vec(), im: vec![0.0; w.len()] };
-        self.advection.fourier.forward(&mut plane);
-        plane
+    pub fn coefficients(&mut self, w: &[f64]) -> Vec<Complex64> {
+        let fourier = &mut self.advection.fourier;
+        let mut waves = vec![Complex64::default(); fourier.n_waves()];
+        fourier.forward(w, &mut waves);
+        waves
     }
 
     /// The field of coefficients.
     ///
     /// # Shapes
-    /// `w` and the result: `[n, n]`
+    /// - `w`: `[n/2 + 1, n]`, waves along y first
+    /// - returns: `[n, n]`
     ///
     /// # Panics
     /// If the shape differs.
     #[must_use]
-    pub fn field(&mut self, w: &Plane) -> Vec<f64> {
-        let mut plane = w.clone();
-        self.advection.fourier.backward(&mut plane);
-        let scale = (self.advection.n as f64).powi(-2);
-        plane.re.iter().map(|w| w * scale).collect()
+    pub fn field(&mut self, w: &[Complex64]) -> Vec<f64> {
+        let Advection { n, fourier, .. } = &mut self.advection;
+        let mut field = vec![0.0; *n * *n];
+        fourier.backward(&mut w.to_vec(), &mut field);
+        let scale = (*n as f64).powi(-2);
+        field.iter().map(|w| w * scale).collect()
     }
 
     /// `N`: advection and force.
@@ -139,7 +151,7 @@ impl VorticitySolver {
     /// # Panics
     /// If the shape differs.
     #[must_use]
-    pub fn slope(&mut self, w: &Plane) -> Plane {
+    pub fn slope(&mut self, w: &[Complex64]) -> Vec<Complex64> {
         self.advection.write_slope(w, &mut self.slope);
         self.slope.clone()
     }
@@ -148,77 +160,61 @@ impl VorticitySolver {
     ///
     /// # Panics
     /// If the shape differs.
-    pub fn step(&mut self, w: &mut Plane) {
+    pub fn step(&mut self, w: &mut [Complex64]) {
         let Self { advection, decay, gain, kept, stage, slope } = self;
         advection.write_slope(w, slope);
         // `w` becomes its share of the result.
-        for (w, stage, n) in
-            [(&mut w.re, &mut stage.re, &slope.re), (&mut w.im, &mut stage.im, &slope.im)]
+        let factors = decay.iter().zip(&*gain);
+        for (((w, stage), n), (decay, gain)) in
+            w.iter_mut().zip(&mut *stage).zip(&*slope).zip(factors)
         {
-            let factors = decay.iter().zip(&*gain);
-            for (((w, stage), n), (decay, gain)) in w.iter_mut().zip(stage).zip(n).zip(factors) {
-                *stage = decay * *w + gain * n;
-                *w = decay * *w + 0.5 * gain * n;
-            }
+            *stage = *w * decay + n * gain;
+            *w = *w * decay + n * (0.5 * gain);
         }
         advection.write_slope(stage, slope);
-        for (w, n) in [(&mut w.re, &slope.re), (&mut w.im, &slope.im)] {
-            for (((w, n), gain), kept) in w.iter_mut().zip(n).zip(&*gain).zip(&*kept) {
-                *w = kept * (*w + 0.5 * gain * n);
-            }
+        for (((w, n), gain), kept) in w.iter_mut().zip(&*slope).zip(&*gain).zip(&*kept) {
+            *w = (*w + n * (0.5 * gain)) * kept;
         }
     }
 }
 
 impl Advection {
-    fn write_slope(&mut self, w: &Plane, slope: &mut Plane) {
-        let Self { n, fourier, derivative, poisson, force, flow, vorticity } = self;
+    fn write_slope(&mut self, w: &[Complex64], slope: &mut [Complex64]) {
+        let Self { n, fourier, derivative, poisson, force, .. } = self;
+        let [flow_x, flow_y] = &mut self.flow;
+        let [field_x, field_y] = &mut self.flow_field;
         let n = *n;
-        let rows = |i: usize| i * n..(i + 1) * n;
-        for (i, &kx) in derivative.iter().enumerate() {
-            let row = rows(i);
-            let out = flow.re[row.clone()].iter_mut().zip(&mut flow.im[row.clone()]);
-            let modes = w.re[row.clone()].iter().zip(&w.im[row.clone()]).zip(&poisson[row]);
-            for (((out_re, out_im), ((re, im), inverse)), ky) in out.zip(modes).zip(&*derivative) {
-                *out_re = inverse * (kx * re - ky * im);
-                *out_im = inverse * (kx * im + ky * re);
+        self.vorticity.copy_from_slice(w);
+        for (j, &ky) in derivative[..=n / 2].iter().enumerate() {
+            let row = j * n..(j + 1) * n;
+            let flow = flow_x[row.clone()].iter_mut().zip(&mut flow_y[row.clone()]);
+            let waves = w[row.clone()].iter().zip(&poisson[row]).zip(&*derivative);
+            for ((x, y), ((w, inverse), kx)) in flow.zip(waves) {
+                let psi = w * inverse;
+                *x = Complex64::new(-ky * psi.im, ky * psi.re);
+                *y = Complex64::new(kx * psi.im, -kx * psi.re);
             }
         }
-        vorticity.clone_from(w);
-        fourier.backward(flow);
-        fourier.backward(vorticity);
-        for ((re, im), w) in flow.re.iter_mut().zip(&mut flow.im).zip(&vorticity.re) {
-            *re *= w;
-            *im *= w;
+        fourier.backward(&mut self.vorticity, &mut self.vorticity_field);
+        for (waves, field) in [(&mut *flow_x, field_x), (&mut *flow_y, field_y)] {
+            fourier.backward(waves, field);
+            for (flow, w) in field.iter_mut().zip(&self.vorticity_field) {
+                *flow *= w;
+            }
+            fourier.forward(field, waves);
         }
-        fourier.forward(flow);
-        for (i, &kx) in derivative.iter().enumerate() {
-            let row = rows(i);
-            let fluxes = flow.re[row.clone()].iter_mut().zip(&mut flow.im[row]);
-            for ((re, im), ky) in fluxes.zip(&*derivative) {
-                (*re, *im) = (kx * *re + ky * *im, kx * *im - ky * *re);
+        // The factor is the one that the vorticity still lacks.
+        let scale = (n as f64).powi(-2);
+        for (j, ky) in derivative[..=n / 2].iter().enumerate() {
+            let row = j * n..(j + 1) * n;
+            let fluxes = flow_x[row.clone()].iter().zip(&flow_y[row.clone()]);
+            for ((out, (x, y)), kx) in slope[row].iter_mut().zip(fluxes).zip(&*derivative) {
+                let divergence = (x * kx + y * ky) * scale;
+                *out = Complex64::new(divergence.im, -divergence.re);
             }
         }
-        // `-i/2 (q(k) - conj q(-k))`, and the factor that the vorticity still lacks.
-        let scale = 0.5 * (n as f64).powi(-2);
-        for i in 0..n {
-            let (row, mirror) = (rows(i), rows((n - i) % n));
-            let parts = [(&mut slope.re, &flow.im, 1.0, 1.0), (&mut slope.im, &flow.re, -1.0, 1.0)];
-            for (out, q, own_sign, mirror_sign) in parts {
-                let (own_scale, mirror_scale) = (own_sign * scale, mirror_sign * scale);
-                let (out, own, mirror) =
-                    (&mut out[row.clone()], &q[row.clone()], &q[mirror.clone()]);
-                out[0] = own_scale * own[0] + mirror_scale * mirror[0];
-                let pairs = own[1..].iter().zip(mirror[1..].iter().rev());
-                for (out, (own, mirror)) in out[1..].iter_mut().zip(pairs) {
-                    *out = own_scale * own + mirror_scale * mirror;
-                }
-            }
-        }
-        let (amplitude, waves) = *force;
-        for ky in waves {
-            slope.re[ky] += amplitude;
-        }
+        let (amplitude, wave) = *force;
+        slope[wave].re += amplitude;
     }
 }
 
@@ -230,7 +226,7 @@ mod tests {
     use rand_chacha::ChaCha8Rng;
 
     /// A flow some time after a random start.
-    fn start(flow: KolmogorovFlow, n: usize, time: f64) -> (VorticitySolver, Plane) {
+    fn start(flow: KolmogorovFlow, n: usize, time: f64) -> (VorticitySolver, Vec<Complex64>) {
         let field = PeriodicField { alpha: 2.5, tau: 7.0 };
         let (mut solver, dt) = (flow.init(n), flow.dt);
         let mut w = solver.coefficients(&field.draw(n, &mut ChaCha8Rng::seed_from_u64(4)));
@@ -268,7 +264,7 @@ mod tests {
     fn without_a_force_enstrophy_never_grows() {
         let flow = KolmogorovFlow { wave_number: 0, dt: 5e-3, ..KolmogorovFlow::default() };
         let (mut solver, mut w) = start(flow, 32, 0.02);
-        let enstrophy = |w: &Plane| w.re.iter().chain(&w.im).map(|w| w * w).sum::<f64>();
+        let enstrophy = |w: &[Complex64]| w.iter().map(Complex64::norm_sqr).sum::<f64>();
         let (first, mut before) = (enstrophy(&w), enstrophy(&w));
         for step in 0..200 {
             solver.step(&mut w);
@@ -295,10 +291,11 @@ mod tests {
     #[test]
     fn the_mean_is_zero_and_fields_are_real() {
         let (_, w) = start(KolmogorovFlow::default(), 16, 0.02);
-        assert_eq!((w.re[0], w.im[0]), (0.0, 0.0));
-        for (at, mirror) in [(1, 15), (16, 240), (2 * 16 + 3, 14 * 16 + 13)] {
-            let difference = (w.re[at] - w.re[mirror]).hypot(w.im[at] + w.im[mirror]);
-            assert!(difference < 1e-12 * w.re[at].hypot(w.im[at]), "{at}: {difference}");
+        assert_eq!(w[0], Complex64::default());
+        // Waves along x alone are each other's conjugates.
+        for (kx, mirror) in [(1, 15), (3, 13)] {
+            let difference = (w[kx] - w[mirror].conj()).norm();
+            assert!(difference < 1e-12 * w[kx].norm(), "{kx}: {difference}");
         }
     }
 }
