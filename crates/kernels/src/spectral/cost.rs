@@ -19,12 +19,16 @@ use super::grid::Grid;
 /// If the grid is too small for the modes.
 #[must_use]
 pub fn multiply_adds(grid: [usize; 2], modes: [usize; 2], [d_in, d_out]: [usize; 2]) -> usize {
-    let [rows, columns] = grid;
     let grid = Grid::new(grid, modes);
+    let modes = 4 * grid.used().len() * grid.n_columns * d_in * d_out;
+    transform_products(&grid) * (d_in + d_out) + modes
+}
+
+/// Multiply-adds of the transform of one channel as products with few waves.
+pub(super) fn transform_products(grid: &Grid) -> usize {
     // Sums meet cosines, differences meet sines.
     let of_axis = |n: usize, waves: usize| waves * (n / 2 + 1) + (waves - 1) * ((n - 1) / 2);
     let n_waves = grid.pairs.len();
-    let transform =
-        of_axis(rows, n_waves) * columns + (2 * n_waves - 1) * of_axis(columns, grid.n_columns);
-    transform * (d_in + d_out) + 4 * grid.used().len() * grid.n_columns * d_in * d_out
+    of_axis(grid.rows, n_waves) * grid.columns
+        + (2 * n_waves - 1) * of_axis(grid.columns, grid.n_columns)
 }

@@ -19,13 +19,15 @@
 //! shares both between `f` and `−f`. Then each mode has one product over batch and channels.
 //!
 //! Cost: [`multiply_adds`]; grows as points times modes along an axis, where a fast transform grows as
-//! points times their logarithm. Saves the modes of `x`, not `x`.
+//! points times their logarithm. Many modes of few channels go through fast transforms instead, by times that were
+//! measured. Saves the modes of `x`, not `x`.
 //!
 //! Source: Li et al. 2021, §4, arXiv:2010.08895; rows, columns and overlap as in the program of Calvello et
 //! al. 2025, arXiv:2406.06486.
 
 mod composed;
 mod cost;
+mod fast;
 #[cfg(test)]
 mod golden_tests;
 mod grid;

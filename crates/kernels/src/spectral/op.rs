@@ -2,8 +2,10 @@
 #![expect(unsafe_code, reason = "hands finished buffers to the tensor type")]
 
 use burn::tensor::{Tensor, assert_shape};
+use rustfft::FftNum;
 
 use super::composed::composed;
+use super::fast::{self, FastTransform};
 use super::grid::Grid;
 use super::product::{Gradients, Modes};
 use super::transform::{Direction, Fields, Transform};
@@ -76,7 +78,7 @@ impl FusedOp<2> for Spectral {
     }
 }
 
-fn forward<S: Storage + Tables>(
+fn forward<S: Storage + Tables + FftNum>(
     grid: &Grid,
     x: &FlexTensor,
     weight: &FlexTensor,
@@ -86,22 +88,21 @@ fn forward<S: Storage + Tables>(
     let n_modes = n_rows * n_columns;
     let used = used(grid);
     let modes = Modes { used: &used, n_columns, batch, d_in, d_out };
-    let transform = Transform::<S>::new(grid.clone());
     let (x, weight) = (View::<S, 4>::new(x).ptr, View::<S, 5>::new(weight).ptr);
     let mut y = Output::<S>::new(batch * rows * columns * d_out);
     let mut of_x = buffer(&modes, n_modes, d_in);
     let mut of_y = buffer(&modes, n_modes, d_out);
     unsafe {
         let fields = Fields { batch, d: d_in, x, modes: of_x.ptr() };
-        transform.run(fields, &vec![S::ONE; n_columns], Direction::Forward);
+        transform(grid, fields, &vec![S::ONE; n_columns], Direction::Forward);
         modes.multiply(of_x.ptr(), weight, of_y.ptr());
         let fields = Fields { batch, d: d_out, x: y.ptr(), modes: of_y.ptr() };
-        transform.run(fields, &shares(grid), Direction::Back);
+        transform(grid, fields, &shares(grid), Direction::Back);
         (y.finish([batch, rows, columns, d_out]), of_x.finish([n_modes, batch, 2, d_in]))
     }
 }
 
-fn backward<S: Storage + Tables>(
+fn backward<S: Storage + Tables + FftNum>(
     grid: &Grid,
     kept: &Kept,
     grad: &FlexTensor,
@@ -112,7 +113,6 @@ fn backward<S: Storage + Tables>(
     let n_modes = n_rows * n_columns;
     let used = used(grid);
     let modes = Modes { used: &used, n_columns, batch, d_in, d_out };
-    let transform = Transform::<S>::new(grid.clone());
     let (x, weight) = (View::<S, 4>::new(&kept.modes).ptr, View::<S, 5>::new(&kept.weight).ptr);
     let grad = View::<S, 4>::new(grad).ptr;
     let mut of_y = buffer(&modes, n_modes, d_out);
@@ -123,7 +123,7 @@ fn backward<S: Storage + Tables>(
     });
     unsafe {
         let fields = Fields { batch, d: d_out, x: grad, modes: of_y.ptr() };
-        transform.run(fields, &shares(grid), Direction::Forward);
+        transform(grid, fields, &shares(grid), Direction::Forward);
         let gradients = Gradients {
             y: of_y.ptr(),
             x: of_x.as_mut().map(Output::ptr),
@@ -133,10 +133,29 @@ fn backward<S: Storage + Tables>(
         let of_x = of_x.map(|mut of_x| {
             let mut x = Output::<S>::new(batch * rows * columns * d_in);
             let fields = Fields { batch, d: d_in, x: x.ptr(), modes: of_x.ptr() };
-            transform.run(fields, &vec![S::ONE; n_columns], Direction::Back);
+            transform(grid, fields, &vec![S::ONE; n_columns], Direction::Back);
             x.finish([batch, rows, columns, d_in])
         });
         [of_x, of_weight.map(|weight| weight.finish([n_rows, n_columns, 2, d_in, d_out]))]
+    }
+}
+
+/// Transforms fields in the form that takes less time.
+///
+/// # Safety
+/// The pointers are valid for the sizes.
+unsafe fn transform<S: Tables + FftNum>(
+    grid: &Grid,
+    fields: Fields<S>,
+    shares: &[S],
+    direction: Direction,
+) {
+    unsafe {
+        if fast::pays(grid, fields.d) {
+            FastTransform::new(grid).run(fields, shares, direction);
+        } else {
+            Transform::new(grid.clone()).run(fields, shares, direction);
+        }
     }
 }
 

@@ -2,8 +2,13 @@ use std::f64::consts::TAU;
 
 use burn::tensor::{FloatDType, Tensor};
 
+use super::cost::transform_products;
+use super::fast::{self, FastTransform};
+use super::grid::Grid;
 use super::reference::{self, Sizes};
+use super::transform::{Direction, Fields, Transform};
 use super::{composed, multiply_adds, spectral, spectral_line, truncate};
+use crate::cpu::view::Ptr;
 use crate::testing::{assert_close, assert_gradients, from_f64, normal, to_f64};
 
 /// Grid, rows and columns of multipliers, and widths.
@@ -200,4 +205,100 @@ fn grids_too_small_for_the_modes_are_refused() {
 #[should_panic(expected = "has 10 × 15")]
 fn columns_too_few_for_the_modes_are_refused() {
     let _ = composed(normal([1, 10, 15, 1], 1), normal([18, 9, 2, 1, 1], 2));
+}
+
+/// A field and its modes.
+struct Pass {
+    batch: usize,
+    d: usize,
+    x: Vec<f64>,
+    modes: Vec<f64>,
+}
+
+impl Pass {
+    fn new(grid: &Grid, batch: usize, d: usize) -> Self {
+        let wave = |i: usize| (1.7 * i as f64).sin();
+        let n_modes = grid.used().iter().map(|(mode, _)| mode + 1).max().unwrap() * grid.n_columns;
+        let x = (0..batch * grid.rows * grid.columns * d).map(wave).collect();
+        Self { batch, d, x, modes: vec![0.0; n_modes * batch * 2 * d] }
+    }
+
+    /// From field to modes, then from modes to field, in one of both forms.
+    fn run(&mut self, grid: &Grid, is_fast: bool) {
+        let shares = grid.shares();
+        for direction in [Direction::Forward, Direction::Back] {
+            let [x, modes] = [&mut self.x, &mut self.modes].map(|values| Ptr(values.as_mut_ptr()));
+            let fields = Fields { batch: self.batch, d: self.d, x, modes };
+            #[expect(unsafe_code, reason = "the vectors have the sizes")]
+            unsafe {
+                if is_fast {
+                    FastTransform::new(grid).run(fields, &shares, direction);
+                } else {
+                    Transform::new(grid.clone()).run(fields, &shares, direction);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn both_forms_of_the_transform_are_one() {
+    for (grid, modes, [d, _]) in CASES {
+        let grid = Grid::new(grid, modes);
+        let [found, expected] = [true, false].map(|is_fast| {
+            let mut pass = Pass::new(&grid, 2, d);
+            pass.run(&grid, is_fast);
+            [pass.modes, pass.x].concat()
+        });
+        for (found, expected) in found.iter().zip(&expected) {
+            assert!((found - expected).abs() < 1e-12, "{grid:?}: {found} {expected}");
+        }
+    }
+}
+
+#[test]
+fn many_modes_of_few_channels_go_through_fast_transforms() {
+    let form = |side: usize, modes, d| fast::pays(&Grid::new([side, side], modes), d);
+    assert!(form(64, [24, 12], 1) && form(64, [64, 33], 4) && form(256, [256, 129], 32));
+    assert!(!form(8, [8, 4], 4) && !form(64, [24, 12], 32) && !form(208, [24, 12], 4));
+}
+
+/// Where the constants of `fast` come from: `cargo test --release --lib -- --ignored --nocapture both_forms_are_timed`
+#[test]
+#[ignore = "prints times, and judges nothing"]
+fn both_forms_are_timed() {
+    println!("side modes    d   products ns/product       fast ns/(n log n)   products / fast");
+    for (side, rows, columns) in [
+        (8, 8, 4),
+        (64, 8, 8),
+        (64, 16, 8),
+        (64, 24, 12),
+        (64, 64, 33),
+        (208, 24, 12),
+        (208, 64, 32),
+        (256, 256, 129),
+    ] {
+        for d in [1, 4, 32] {
+            let grid = Grid::new([side, side], [rows, columns]);
+            let batch = (1 << 16) / (side * side * d).min(1 << 16);
+            let time = |is_fast: bool| {
+                let mut least = f64::INFINITY;
+                let mut pass = Pass::new(&grid, batch, d);
+                for _ in 0..7 {
+                    let start = std::time::Instant::now();
+                    pass.run(&grid, is_fast);
+                    least = least.min(start.elapsed().as_secs_f64());
+                }
+                1e9 * least / (2 * batch * d) as f64
+            };
+            let [fast, products] = [true, false].map(time);
+            let n = (side * side) as f64;
+            println!(
+                "{side:4} {rows:3}×{columns:3} {d:3} {products:10.0} {:10.4} {fast:10.0} {:10.4} {:10.2}",
+                products / transform_products(&grid) as f64,
+                fast / (n * n.log2()),
+                products / fast,
+            );
+        }
+    }
 }
