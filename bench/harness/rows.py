@@ -346,6 +346,24 @@ class Spectral:
 
 
 @dataclass(frozen=True)
+class Flow:
+    """One step of Kolmogorov flow on `side²` points in f64, against NumPy; one thread in both."""
+
+    side: int
+    floor: float = 3.0
+    parameters = None
+
+    @property
+    def name(self):
+        return f"flow/n{self.side}"
+
+    @property
+    def flops(self):
+        # Ten real transforms, each half of 5 n² log₂ n² of a complex one.
+        return 10 * 2.5 * self.side**2 * 2 * (self.side.bit_length() - 1)
+
+
+@dataclass(frozen=True)
 class Size:
     """A forecaster: `channels` in and out, one step from `window` steps."""
 
@@ -491,6 +509,7 @@ ROWS = [
     Operator("fno", 8, modes=12),
     Spectral(8, 64),
     Spectral(2, 208),
+    Flow(128),
 ]
 
 

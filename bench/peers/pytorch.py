@@ -19,6 +19,7 @@ import torch
 import torch.nn.functional as F
 
 import classifier
+import flow
 import heads
 import larnn
 import log_attention
@@ -54,6 +55,8 @@ def build(row, compiled=False):
         return operators.iteration(row)
     if isinstance(row, rows.Spectral):
         return operators.spectral(row), None
+    if isinstance(row, rows.Flow):
+        return flow.iteration(row), None
     model, x, target = model_and_data(row)
     step = iteration(torch.compile(model) if compiled else model, x, target, row, ADAM_FORM)
     return step, sum(parameter.numel() for parameter in model.parameters())

@@ -5,6 +5,7 @@
 #![expect(clippy::print_stdout, reason = "stdout is the protocol")]
 
 mod attention;
+mod flow;
 mod forecaster;
 mod models;
 mod operator;
@@ -19,6 +20,7 @@ use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
 
 use attention::{Attention, Heads, LogAttention, LogSteps};
+use flow::FlowStep;
 use forecaster::{Inference, Rollout, Sizes, TrainingStep};
 use models::{ArchiveEpoch, EncoderStep};
 use operator::{OperatorStep, SpectralConvolution};
@@ -124,6 +126,10 @@ fn prepare(name: &str) -> Option<Box<dyn Work + Send>> {
                 ("spectral", size, None, None) => {
                     let &[batch, points, d, modes] = &numbers(size)?[..] else { return None };
                     Box::new(SpectralConvolution::new(batch, points, d, modes))
+                }
+                ("flow", size, None, None) => {
+                    let &[points] = &numbers(size)?[..] else { return None };
+                    Box::new(FlowStep::new(points))
                 }
                 ("heads", variant, Some(size), None) => {
                     Box::new(Heads::new(variant, &numbers(size)?)?)
