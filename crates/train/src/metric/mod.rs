@@ -10,6 +10,7 @@
 //! | [`climate`] | does a long rollout look like the system? | any | as the values |
 //! | [`state_space`] | … in how often it is where? | normalised | nats |
 //! | [`power_spectrum`] | … in its frequencies? | any | 1 |
+//! | [`function_spectrum`] | how large are the waves of functions? | any | squared |
 //! | [`poincare`] | … where it crosses a plane? | any | as the values |
 //! | [`lyapunov`] | … in how fast its errors grow? | any | per time |
 //! | [`profile`] | … in its mean profile? | physical | 1 |
@@ -30,6 +31,7 @@ pub(crate) mod confidence;
 pub mod ensemble;
 pub mod error_growth;
 pub mod function;
+pub mod function_spectrum;
 pub mod language;
 pub mod lyapunov;
 pub mod normalized_error;

@@ -14,12 +14,13 @@ use super::objective::{FunctionError, predict, score};
 use crate::checkpoint::Progress;
 use crate::descent::Objective;
 use crate::error::TrainError;
+use crate::metric::function_spectrum::power;
 use crate::model_file::{self, OperatorCard};
 use crate::observer::Observer;
 use crate::registry;
 use crate::report::{
-    EpochRow, FunctionExample, OperatorInfo, OperatorPart, OperatorReport, OperatorRow, RunInfo,
-    RunReport,
+    EpochRow, FunctionExample, FunctionSpectra, OperatorInfo, OperatorPart, OperatorReport,
+    OperatorRow, RunInfo, RunReport,
 };
 use crate::run::{Place, Task, in_pool};
 use crate::run_folder::RunFolder;
@@ -71,7 +72,7 @@ impl Task for OperatorRunConfig {
         observer.phase("scoring", None);
         report.scores = rows(self, data, &model);
         report.scores[0].seconds = Some(progress.seconds);
-        report.examples = examples(data, &model, &report.scores[0]);
+        (report.examples, report.spectra) = pictures(data, &model, &report.scores[0]);
         let report = RunReport::Operator(report);
         folder.write_report(&report)?;
         folder.remove_checkpoint();
@@ -134,7 +135,7 @@ pub(crate) fn evaluate(
         report(config, &data, place.info(&config.title, config.seed, config.precision));
     observer.phase("scoring", None);
     report.scores = in_pool(|| rows(config, &data, &model));
-    report.examples = in_pool(|| examples(&data, &model, &report.scores[0]));
+    (report.examples, report.spectra) = in_pool(|| pictures(&data, &model, &report.scores[0]));
     if let Some(RunReport::Operator(earlier)) = folder.report()? {
         report.run = earlier.run;
         report.scores[0].seconds = Some(earlier.training.seconds);
@@ -158,10 +159,14 @@ fn rows(config: &OperatorRunConfig, data: &OperatorParts, model: &Operator) -> V
     rows
 }
 
-/// The median and the worst function of the first test part.
-fn examples(data: &OperatorParts, model: &Operator, row: &OperatorRow) -> Vec<FunctionExample> {
+/// The median and the worst function of the first test part, and the spectra of all.
+fn pictures(
+    data: &OperatorParts,
+    model: &Operator,
+    row: &OperatorRow,
+) -> (Vec<FunctionExample>, Option<FunctionSpectra>) {
     let (Some((_, part)), Some(Some(scores))) = (data.tests.first(), row.tests.first()) else {
-        return Vec::new();
+        return (Vec::new(), None);
     };
     let errors = &scores.per_function;
     let mut order: Vec<usize> = (0..errors.len()).collect();
@@ -181,13 +186,29 @@ fn examples(data: &OperatorParts, model: &Operator, row: &OperatorRow) -> Vec<Fu
         found: first_channel(&found[i * width..(i + 1) * width], data.info.outputs.len()),
     };
     let median = order[(order.len() - 1) / 2];
-    vec![example("median", median), example("worst", order[order.len() - 1])]
+    let examples = vec![example("median", median), example("worst", order[order.len() - 1])];
+    (examples, spectra(part, &found, data.info.outputs.len()))
 }
 
-/// Five digits of the first of some channels: enough for a picture.
+/// Spectra of the functions of a part, and of what was found.
+fn spectra(part: &Part, found: &[f64], channels: usize) -> Option<FunctionSpectra> {
+    let truth = &part.set.outputs().values;
+    let error: Vec<f64> = found.iter().zip(truth).map(|(found, truth)| found - truth).collect();
+    let power = |values: &[f64]| {
+        let power = power(values, part.set.points(), channels)?;
+        Some(power.into_iter().map(rounded).collect())
+    };
+    Some(FunctionSpectra { truth: power(truth)?, found: power(found)?, error: power(&error)? })
+}
+
+/// The first of some channels.
 fn first_channel(values: &[f64], channels: usize) -> Vec<f64> {
-    let rounded = |x: &f64| format!("{x:.4e}").parse().unwrap_or(*x);
-    values.iter().step_by(channels).map(rounded).collect()
+    values.iter().step_by(channels).copied().map(rounded).collect()
+}
+
+/// Five digits: enough for a picture.
+fn rounded(x: f64) -> f64 {
+    format!("{x:.4e}").parse().unwrap_or(x)
 }
 
 /// The report but for training, scores and examples.
@@ -204,6 +225,7 @@ fn report(config: &OperatorRunConfig, data: &OperatorParts, run: RunInfo) -> Ope
         training: Progress::default().training_info(),
         scores: Vec::new(),
         examples: Vec::new(),
+        spectra: None,
         certificate: None,
     }
 }

@@ -12,7 +12,6 @@ use super::{html, language_text, operator_text, text};
 /// The report of a run, by its task.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(untagged)]
-#[expect(clippy::large_enum_variant, reason = "one per run; a box would buy nothing")]
 pub enum RunReport {
     /// Of a run that forecasts.
     Forecast(Report),

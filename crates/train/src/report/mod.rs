@@ -47,7 +47,8 @@ pub use language::{
     LanguageData, LanguageModelInfo, LanguageReport, LanguageRow, TextPart, TextSample,
 };
 pub use operator::{
-    FunctionExample, OperatorData, OperatorInfo, OperatorPart, OperatorReport, OperatorRow,
+    FunctionExample, FunctionSpectra, OperatorData, OperatorInfo, OperatorPart, OperatorReport,
+    OperatorRow,
 };
 pub use rollout::{
     ErrorGrowth, PhasePortrait, PoincareSection, RolloutExample, RolloutPlots, ValidUntil,

@@ -26,6 +26,9 @@ pub struct OperatorReport {
     pub scores: Vec<OperatorRow>,
     /// Functions of the first test part, for pictures.
     pub examples: Vec<FunctionExample>,
+    /// Which waves of the first test part the model finds, where its points are equally spaced.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spectra: Option<FunctionSpectra>,
     /// What was measured of it under refinement, once it was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub certificate: Option<Certificate>,
@@ -104,6 +107,17 @@ pub struct FunctionExample {
     pub truth: Vec<f64>,
     /// The first channel of what the model makes of the input.
     pub found: Vec<f64>,
+}
+
+/// Mean power at the wave numbers 1, 2, …
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct FunctionSpectra {
+    /// Of the functions.
+    pub truth: Vec<f64>,
+    /// Of what the model makes of the inputs.
+    pub found: Vec<f64>,
+    /// Of the difference.
+    pub error: Vec<f64>,
 }
 
 impl OperatorPart {

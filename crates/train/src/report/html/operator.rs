@@ -17,6 +17,10 @@ const NOTE: &str = "Relative L2: |prediction − truth| / |truth| of each functi
                     gradient. VRMSE: each function's own mean is taken from the truth. The validation part chose the \
                     weights, the test parts were scored once. Baselines know the points of the training part alone.";
 
+/// How to read spectra.
+const SPECTRA: &str = "Power per number of waves across the domain, mean over the first test part. Where the error reaches the \
+                       truth, the model knows nothing of details so fine.";
+
 /// The page of one run, complete in itself.
 #[must_use]
 pub fn render_operator(report: &OperatorReport) -> String {
@@ -34,6 +38,12 @@ pub fn render_operator(report: &OperatorReport) -> String {
                     );
                     figure(out, Span::Full, &caption, |width| plot::function(example, width));
                 }
+            });
+        }
+        resolutions(out, &[(report.model.name.clone(), report)]);
+        if let Some(spectra) = &report.spectra {
+            section(out, "Spectra", |out| {
+                figure(out, Span::Full, SPECTRA, |width| plot::spectra(spectra, width));
             });
         }
         if !report.training.curve.is_empty() {
@@ -67,12 +77,17 @@ pub(super) fn render_operators(title: &str, reports: &[&OperatorReport]) -> Stri
             let note = "±: 95 % interval of the mean over seeds, by Student's t.";
             out.leaf("p", &[("class", &"note")], note);
         });
+        let named: Vec<(String, &OperatorReport)> = reports
+            .iter()
+            .map(|report| (format!("{}, seed {}", report.model.name, report.run.seed), *report))
+            .collect();
+        resolutions(out, &named);
         section(out, "Training", |out| {
-            let curves: Vec<LossCurve<'_>> = reports
+            let curves: Vec<LossCurve<'_>> = named
                 .iter()
                 .enumerate()
-                .map(|(i, report)| LossCurve {
-                    name: format!("{}, seed {}", report.model.name, report.run.seed),
+                .map(|(i, (name, report))| LossCurve {
+                    name: name.clone(),
                     look: Look { colour: i + 1, is_dashed: false },
                     training: &report.training,
                 })
@@ -83,6 +98,20 @@ pub(super) fn render_operators(title: &str, reports: &[&OperatorReport]) -> Stri
             });
         });
     })
+}
+
+/// Errors against resolution, if there are several.
+fn resolutions(out: &mut Markup, reports: &[(String, &OperatorReport)]) {
+    // Whether there is a picture does not depend on its width.
+    if plot::errors_by_resolution(reports, 0.0).is_none() {
+        return;
+    }
+    section(out, "Resolutions", |out| {
+        let caption = "Relative L2 error of each test part, against its points along an axis; the parameters are the same.";
+        figure(out, Span::Full, caption, |width| {
+            plot::errors_by_resolution(reports, width).unwrap_or_default()
+        });
+    });
 }
 
 fn header(out: &mut Markup, report: &OperatorReport) {

@@ -71,7 +71,8 @@ impl Scale {
     /// About `wanted` round values on the axis, at least three where it can be, in order.
     pub(super) fn ticks(self, wanted: usize) -> Vec<Tick> {
         if self.is_log && self.high - self.low >= 1.0 {
-            return self.decades(wanted);
+            let decades = self.decades(wanted);
+            return if decades.len() < 3 { self.within_decades() } else { decades };
         }
         let (low, high) = if self.is_log {
             (10f64.powf(self.low), 10f64.powf(self.high))
@@ -109,6 +110,19 @@ impl Scale {
                 label: power_of_ten(exponent),
             })
             .collect()
+    }
+
+    /// 1, 2 and 5 times the powers of ten.
+    fn within_decades(self) -> Vec<Tick> {
+        #[expect(clippy::cast_possible_truncation, reason = "exponents of f64 are below 400")]
+        let (first, last) = (self.low.floor() as i32, self.high.ceil() as i32);
+        let values =
+            (first..=last).flat_map(|exponent| [1.0, 2.0, 5.0].map(|m| m * 10f64.powi(exponent)));
+        let tick = |value: f64| {
+            let position = self.position(value).filter(|at| (0.0..=1.0).contains(at))?;
+            Some(Tick { position, label: labels(value, value)(value) })
+        };
+        values.filter_map(tick).collect()
     }
 
     fn between(is_log: bool, low: f64, high: f64, padding: f64) -> Self {
@@ -189,6 +203,10 @@ mod tests {
         assert_eq!(labels_of(Scale::log([2e-4, 30.0]), 6), ["10⁻³", "10⁻²", "10⁻¹", "10⁰", "10¹"]);
         assert_eq!(labels_of(Scale::log([1e-12, 1.0]), 4), ["10⁻¹²", "10⁻⁸", "10⁻⁴", "10⁰"]);
         assert_eq!(labels_of(Scale::log([0.2, 0.6]), 4), ["0.2", "0.4", "0.6"]);
+        let points = ["10", "20", "50", "100", "200"];
+        assert_eq!(labels_of(Scale::log([10.0, 200.0]), 4), points);
+        assert_eq!(labels_of(Scale::log([4e-3, 0.06]), 4), ["0.005", "0.01", "0.02", "0.05"]);
+        assert_eq!(labels_of(Scale::log([2e5, 4e6]), 4), ["2×10⁵", "5×10⁵", "1×10⁶", "2×10⁶"]);
     }
 
     #[test]
