@@ -229,6 +229,34 @@ fn the_printed_commands_give_the_best_model_and_its_score() {
 }
 
 #[test]
+fn a_sweep_searches_any_task() {
+    let sandbox = Sandbox::new();
+    sandbox.regard("data make controlled-ode --count 40 --points 20 --out pairs.npz").success();
+    let file = r#"
+base = "controlled-ode"
+
+[search]
+method = "grid"
+
+[set]
+"data.path" = "pairs.npz"
+"model.d_model" = 8
+"fit.epochs" = 2
+
+[keys]
+"model.mechanism.n_heads" = { choices = [1, 2] }
+"model.n_layers" = { choices = [1, 2] }
+"#;
+    fs::write(sandbox.path("operators.toml"), file).unwrap();
+    let printed = sandbox.regard("sweep operators.toml").success();
+    assert_eq!(report(&sandbox.path("sweeps/operators"))["trials"].as_array().unwrap().len(), 4);
+    let command = printed.lines().find(|line| line.starts_with("score it")).unwrap();
+    let scored = sandbox.regard(command.split_once("regard ").unwrap().1);
+    assert!(matches!(scored.code, Some(0 | 1)), "{}", scored.stderr);
+    assert!(scored.stdout.contains("tno"), "{}", scored.stdout);
+}
+
+#[test]
 fn pruned_trials_end_early_and_keep_their_values() {
     let sandbox = sandbox("method = \"random\"\nseed = 5\ntrials = 8");
     let rule = "\n[prune]\nkind = \"median\"\nwarmup_epochs = 2\nstartup_trials = 3\n";
