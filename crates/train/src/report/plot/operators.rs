@@ -9,7 +9,7 @@ use crate::metric::function::FunctionScores;
 /// Height of a frame, in CSS pixels.
 const HEIGHT: f64 = 260.0;
 
-/// Power of truth, prediction and error against the wave number, both axes logarithmic.
+/// Power of truth, prediction and error against the wave number.
 pub(in super::super) fn spectra(spectra: &FunctionSpectra, width: f64) -> Markup {
     let line = |name: &str, look, y: &[f64]| Line {
         name: name.to_owned(),
@@ -22,11 +22,12 @@ pub(in super::super) fn spectra(spectra: &FunctionSpectra, width: f64) -> Markup
         line("prediction", Look { colour: 1, is_dashed: true }, &spectra.found),
         line("error", Look { colour: 2, is_dashed: false }, &spectra.error),
     ];
-    logarithmic(
+    chart(
         "Power per wave number",
         "Mean power over the first test part, against the number of waves across the domain.",
         ["waves across the domain", "power"],
         lines,
+        Scale::log,
         width,
     )
 }
@@ -48,11 +49,12 @@ pub(in super::super) fn errors_by_resolution(
         })
         .collect();
     (!lines.is_empty()).then(|| {
-        logarithmic(
+        chart(
             "Error against resolution",
             "Mean relative L2 error of each test part, against its points along an axis.",
             ["points along an axis", "relative L2 error"],
             lines,
+            |errors| Scale::log_or_linear(&errors),
             width,
         )
     })
@@ -74,15 +76,17 @@ fn by_resolution(
     (errors.first()?.0 < errors.last()?.0).then_some(errors)
 }
 
-fn logarithmic(
+/// A chart whose x axis is logarithmic.
+fn chart(
     title: &str,
     description: &str,
     [x_name, y_name]: [&str; 2],
     lines: Vec<Line>,
+    y_scale: fn(Vec<f64>) -> Scale,
     width: f64,
 ) -> Markup {
     let all = |of: fn(&Line) -> &Vec<f64>| lines.iter().flat_map(of).copied().collect::<Vec<_>>();
-    let (x, y) = (Scale::log(all(|line| &line.x)), Scale::log(all(|line| &line.y)));
+    let (x, y) = (Scale::log(all(|line| &line.x)), y_scale(all(|line| &line.y)));
     let (bands, marks) = (Vec::new(), Vec::new());
     let (x, y) = ((x, x_name), (y, y_name));
     Chart { title, description, x, y, lines, bands, marks }.draw(width, HEIGHT)
