@@ -74,10 +74,8 @@ impl<'a> Seen<'a> {
         };
         let symmetries = match part.set.points() {
             _ if !config.fit.symmetry => Vec::new(),
-            Points::Grid { rows, columns, placement: Placement::Cells | Placement::Nodes }
-                if rows == columns =>
-            {
-                symmetries(*rows)
+            Points::Grid { rows, columns, placement } if rows == columns => {
+                symmetries(*rows, *placement)
             }
             _ => return error("fit.symmetry", "true", "false for data that are no square grid"),
         };
@@ -94,8 +92,9 @@ impl<'a> Seen<'a> {
     }
 }
 
-/// The eight orders of the points of a square that mirror and turn it.
-fn symmetries(n: usize) -> Vec<Vec<usize>> {
+/// The eight orders of the points of a square that mirror and turn it; of edges of cells, whose mirrored points are no
+/// points of the grid, the two that exchange its axes or not.
+fn symmetries(n: usize, placement: Placement) -> Vec<Vec<usize>> {
     let order = |kind: usize| {
         let place = move |i: usize, j: usize| {
             let (i, j) = if kind & 1 == 0 { (i, j) } else { (j, i) };
@@ -105,7 +104,8 @@ fn symmetries(n: usize) -> Vec<Vec<usize>> {
         };
         (0..n).flat_map(|i| (0..n).map(move |j| place(i, j))).collect()
     };
-    (0..8).map(order).collect()
+    let kinds = if placement == Placement::Edges { 0..2 } else { 0..8 };
+    kinds.map(order).collect()
 }
 
 impl Objective for FunctionError<'_> {
@@ -238,7 +238,8 @@ mod tests {
 
     #[test]
     fn there_are_eight_ways_to_lay_a_square_on_itself() {
-        let orders = symmetries(3);
+        let orders = symmetries(3, Placement::Cells);
+        assert_eq!(symmetries(3, Placement::Edges), orders[..2]);
         let mut distinct = orders.clone();
         distinct.sort();
         distinct.dedup();
