@@ -102,7 +102,7 @@ fn an_unknown_preset() {
         "no preset and no file is called \"lorens\" (did you mean \"lorenz\"?); \
          presets: controlled-ode, darcy, kolmogorov, lorenz, lorenz-anchor, lorenz-direct, lorenz-lifted, \
          lorenz-noise, lorenz-operator, mnist, reactor, reactor-lifted, series, shear-flow, shear-flow-lifted, sinusoids, sinusoids-lifted, text, text-paper, uci-har, uci-har-paper, \
-         uea/NAME, uea-stem/NAME",
+         uea/NAME, uea-stem/NAME, uea-stem/UWaveGestureLibrary",
     );
 }
 

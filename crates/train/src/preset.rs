@@ -53,6 +53,7 @@ const ALL: &[Preset] = &[
     preset!("uci-har-paper"),
     preset!("uea/NAME"),
     preset!("uea-stem/NAME"),
+    preset!("uea-stem/UWaveGestureLibrary"),
 ];
 
 impl Preset {
@@ -130,7 +131,7 @@ mod tests {
             message,
             "no preset and no file is called \"lorens\" (did you mean \"lorenz\"?); \
              presets: controlled-ode, darcy, kolmogorov, lorenz, lorenz-anchor, lorenz-direct, lorenz-lifted, \
-             lorenz-noise, lorenz-operator, mnist, reactor, reactor-lifted, series, shear-flow, shear-flow-lifted, sinusoids, sinusoids-lifted, text, text-paper, uci-har, uci-har-paper, uea/NAME, uea-stem/NAME"
+             lorenz-noise, lorenz-operator, mnist, reactor, reactor-lifted, series, shear-flow, shear-flow-lifted, sinusoids, sinusoids-lifted, text, text-paper, uci-har, uci-har-paper, uea/NAME, uea-stem/NAME, uea-stem/UWaveGestureLibrary"
         );
     }
 

@@ -55,7 +55,7 @@ and summaries of the paper was available to us: its tables, the weights β of th
 not known. β, or the rates, are chosen on a held-out fifth of the training part with the first seed; BN+SH chooses β
 and has the rates 1, 1, 2, 2, 4, 4, 8, 8. Two rows are ours, not the paper's: one β per head, trained from 0.5, and pooling
 by a trained convolution in place of the mean. All rows of a problem share the recipe of the preset `uea/NAME`, on
-UWaveGestureLibrary that of `uea-stem/NAME`, and its number of epochs.",
+UWaveGestureLibrary that of `uea-stem/UWaveGestureLibrary`, and its number of epochs.",
     problems: &[
         problem("JapaneseVowels", "uea/JapaneseVowels", &["fit.epochs=60"], true),
         problem("BasicMotions", "uea/BasicMotions", &["fit.epochs=60"], true),
