@@ -68,10 +68,10 @@ pub struct Encoder {
 #[derive(Module, Debug)]
 pub struct EncoderBlock<A = Mechanism> {
     pub(crate) mechanism: A,
-    norm_attention: LayerNorm,
+    pub(crate) norm_attention: LayerNorm,
     expand: Affine,
     contract: Affine,
-    norm_feed_forward: LayerNorm,
+    pub(crate) norm_feed_forward: LayerNorm,
     #[module(skip)]
     activation: Activation,
     #[module(skip)]
@@ -316,7 +316,7 @@ impl<A> EncoderBlock<A> {
     }
 
     /// What the feed-forward maps add to `y`.
-    fn feed_forward(&self, y: Tensor<3>) -> Tensor<3> {
+    pub(crate) fn feed_forward(&self, y: Tensor<3>) -> Tensor<3> {
         let hidden = dropout(self.expand.forward(y, self.activation), self.dropout);
         dropout(self.contract.forward(hidden, Activation::Identity), self.dropout)
     }

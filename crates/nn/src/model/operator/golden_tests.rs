@@ -353,6 +353,22 @@ fn attention_between_patches_equals_the_released_program() {
     }
 }
 
+/// With norms first, normalised rows take the place of those that they come from: no block of ours does that.
+#[test]
+fn the_parts_of_a_block_give_the_released_program_s_norms_first() {
+    let shape = OperatorShape { d_in: 1, d_out: 1, dimension: 2 };
+    let (patching, maps) = (Patching::new([2, 2], &square(8)), PatchMaps::Convolution);
+    let model = patched(8, 1, 2, 3).init(maps, shape, &Device::default()).unwrap();
+    let forward = |block: &EncoderBlock<PatchAttention>, u| {
+        let u = block.norm_attention.forward(u);
+        let u = u.clone() + block.mechanism.forward(u, &patching);
+        let u = block.norm_feed_forward.forward(u);
+        u.clone() + block.feed_forward(u)
+    };
+    let path = file("fano_layer_norm_first");
+    assert_golden(&model.blocks[0], &path, &patch_block(maps, ""), forward, patches);
+}
+
 /// `(‖e‖ + |e|₁) / (‖y‖ + |y|₁)` with the gradient by differences of neighbours, mean over the batch.
 fn relative_h1(found: Tensor<3>, wanted: Tensor<3>) -> Tensor<1> {
     let along = |x: Tensor<3>, axis: usize| {
