@@ -353,7 +353,8 @@ fn attention_between_patches_equals_the_released_program() {
     }
 }
 
-/// With norms first, normalised rows take the place of those that they come from: no block of ours does that.
+/// With its norms first, normalised rows take the place of those that they come from, and the second norm stays behind the
+/// feed-forward map: no block of ours is like that.
 #[test]
 fn the_parts_of_a_block_give_the_released_program_s_norms_first() {
     let shape = OperatorShape { d_in: 1, d_out: 1, dimension: 2 };
@@ -362,8 +363,7 @@ fn the_parts_of_a_block_give_the_released_program_s_norms_first() {
     let forward = |block: &EncoderBlock<PatchAttention>, u| {
         let u = block.norm_attention.forward(u);
         let u = u.clone() + block.mechanism.forward(u, &patching);
-        let u = block.norm_feed_forward.forward(u);
-        u.clone() + block.feed_forward(u)
+        block.norm_feed_forward.forward(u.clone() + block.feed_forward(u))
     };
     let path = file("fano_layer_norm_first");
     assert_golden(&model.blocks[0], &path, &patch_block(maps, ""), forward, patches);
