@@ -29,6 +29,8 @@ const BUTTERFLY: f64 = 0.45;
 /// The fast transforms of fields of one size.
 pub(super) struct FastTransform<'a, S: FftNum> {
     grid: &'a Grid,
+    /// Rows of multipliers, and their rows of the grid.
+    used: Vec<(usize, usize)>,
     to_waves: Arc<dyn RealToComplex<S>>,
     to_points: Arc<dyn ComplexToReal<S>>,
     forward: Arc<dyn Fft<S>>,
@@ -50,6 +52,7 @@ impl<'a, S: Scalar + FftNum> FastTransform<'a, S> {
         let (mut real, mut complex) = (RealFftPlanner::new(), FftPlanner::new());
         Self {
             grid,
+            used: grid.used(),
             to_waves: real.plan_fft_forward(grid.columns),
             to_points: real.plan_fft_inverse(grid.columns),
             forward: complex.plan_fft_forward(grid.rows),
@@ -96,6 +99,11 @@ impl<'a, S: Scalar + FftNum> FastTransform<'a, S> {
         }
     }
 
+    /// Where one mode of field `b` lies: the real parts of its channels, then the imaginary parts.
+    fn mode(&self, fields: Fields<S>, b: usize, mode: usize, k: usize) -> *mut S {
+        fields.modes.at(((mode * self.grid.n_columns + k) * fields.batch + b) * 2 * fields.d)
+    }
+
     unsafe fn to_modes(
         &self,
         fields: Fields<S>,
@@ -105,7 +113,7 @@ impl<'a, S: Scalar + FftNum> FastTransform<'a, S> {
         scratch: &mut Scratch<S>,
     ) {
         let Scratch { row, waves, columns, own } = scratch;
-        let Grid { rows, columns: width, n_columns, .. } = *self.grid;
+        let Grid { rows, columns: width, .. } = *self.grid;
         for r in 0..rows {
             let from = fields.x.at((b * rows + r) * width * fields.d + channel);
             for (c, value) in row.iter_mut().enumerate() {
@@ -117,11 +125,10 @@ impl<'a, S: Scalar + FftNum> FastTransform<'a, S> {
             }
         }
         self.forward.process_with_scratch(columns, own);
-        for (mode, f) in self.grid.used() {
+        for &(mode, f) in &self.used {
             for (k, &share) in shares.iter().enumerate() {
                 let wave = columns[k * rows + f];
-                let to =
-                    fields.modes.at(((mode * n_columns + k) * fields.batch + b) * 2 * fields.d);
+                let to = self.mode(fields, b, mode, k);
                 unsafe {
                     *to.wrapping_add(channel) = wave.re * share;
                     *to.wrapping_add(fields.d + channel) = wave.im * share;
@@ -139,14 +146,13 @@ impl<'a, S: Scalar + FftNum> FastTransform<'a, S> {
         scratch: &mut Scratch<S>,
     ) {
         let Scratch { row, waves, columns, own } = scratch;
-        let Grid { rows, columns: width, n_columns, .. } = *self.grid;
+        let Grid { rows, columns: width, .. } = *self.grid;
         columns.fill(Complex::default());
         // The transform back adds the conjugate of every wave but the mean and the shortest.
         let half = <S as Scalar>::from_f64(0.5);
-        for (mode, f) in self.grid.used() {
+        for &(mode, f) in &self.used {
             for (k, &share) in shares.iter().enumerate() {
-                let from =
-                    fields.modes.at(((mode * n_columns + k) * fields.batch + b) * 2 * fields.d);
+                let from = self.mode(fields, b, mode, k);
                 let share = if k == 0 || 2 * k == width { share } else { share * half };
                 let [re, im] =
                     [channel, fields.d + channel].map(|at| unsafe { *from.wrapping_add(at) });
