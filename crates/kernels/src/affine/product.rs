@@ -5,6 +5,7 @@
 //! activation) runs on them at once.
 #![expect(unsafe_code, reason = "SIMD kernel on raw memory")]
 
+use crate::cpu::aligned::Aligned;
 use crate::cpu::dispatch::{Kernel, launch};
 use crate::cpu::math::Tables;
 use crate::cpu::matmul::MatMul;
@@ -21,7 +22,7 @@ pub(super) const FEW: usize = 48;
 /// A weight matrix `[k, n]` in panels of [`PANEL`] columns, each `[k, PANEL]`, or as it is.
 pub(crate) struct Packed<S> {
     /// Keeps the memory that `first` points to, unless the caller does.
-    panels: Vec<S>,
+    panels: Option<Aligned<S>>,
     first: Ptr<S>,
     /// Columns per panel.
     width: usize,
@@ -36,42 +37,41 @@ pub(crate) struct Packed<S> {
 impl<S: Scalar> Packed<S> {
     /// Packs `W` (`k` rows, `n` columns) given its strides; swap them to pack `Wᵀ`.
     pub(crate) unsafe fn new(w: Ptr<S>, k: usize, n: usize, row: usize, col: usize) -> Self {
-        let mut panels = vec![S::ZERO; n.div_ceil(PANEL) * PANEL * k];
-        for (p, panel) in panels.chunks_exact_mut((PANEL * k).max(1)).enumerate() {
-            let first = p * PANEL;
+        let panels: Aligned<S> = Aligned::zeros(n.div_ceil(PANEL) * PANEL * k);
+        let to = panels.ptr();
+        for first in (0..n).step_by(PANEL) {
             let width = PANEL.min(n - first);
+            let panel = to.at(first * k);
             if col == 1 {
-                for (i, line) in panel.chunks_exact_mut(PANEL).enumerate() {
-                    for (j, to) in line[..width].iter_mut().enumerate() {
-                        *to = unsafe { *w.at(i * row + first + j) };
-                    }
+                for i in 0..k {
+                    let from = w.at(i * row + first);
+                    unsafe { from.copy_to_nonoverlapping(panel.add(i * PANEL), width) };
                 }
             } else {
                 for j in 0..width {
                     let column = w.at((first + j) * col);
                     for i in 0..k {
-                        panel[i * PANEL + j] = unsafe { *column.add(i * row) };
+                        unsafe { *panel.add(i * PANEL + j) = *column.add(i * row) };
                     }
                 }
             }
         }
-        let first = Ptr(panels.as_mut_ptr());
-        Self { panels, first, width: PANEL, panel_step: k, row: PANEL, k, n }
+        Self { panels: Some(panels), first: to, width: PANEL, panel_step: k, row: PANEL, k, n }
     }
 
     /// `W` as one panel where it is; rows are contiguous, and `w` outlives the result.
     pub(crate) fn in_place(w: Ptr<S>, k: usize, n: usize) -> Self {
-        Self { panels: Vec::new(), first: w, width: n.max(1), panel_step: 0, row: n, k, n }
+        Self { panels: None, first: w, width: n.max(1), panel_step: 0, row: n, k, n }
     }
 
     /// `W` as panels that lie at `at` and outlive the result; see [`Packed::into_panels`].
     pub(crate) fn of_panels(at: Ptr<S>, k: usize, n: usize) -> Self {
-        Self { panels: Vec::new(), first: at, width: PANEL, panel_step: k, row: PANEL, k, n }
+        Self { panels: None, first: at, width: PANEL, panel_step: k, row: PANEL, k, n }
     }
 
     /// The panels of [`Packed::new`], one after the other.
     pub(crate) fn into_panels(self) -> Vec<S> {
-        self.panels
+        self.panels.map_or_else(Vec::new, |panels| unsafe { panels.as_slice() }.to_vec())
     }
 
     /// `C = A W` for `m` rows of `A` and of `C`, given as pointers and distances between rows.

@@ -46,6 +46,19 @@ pub(crate) fn level() -> Level {
     Level::Portable
 }
 
+/// Numbers per register at the best level.
+pub(crate) fn lanes<S: Scalar>() -> usize {
+    match level() {
+        #[cfg(target_arch = "x86_64")]
+        Level::Avx512 => S::Avx512::LANES,
+        #[cfg(target_arch = "x86_64")]
+        Level::Avx2 => S::Avx2::LANES,
+        #[cfg(target_arch = "aarch64")]
+        Level::Neon => S::Neon::LANES,
+        Level::Portable => S::Portable::LANES,
+    }
+}
+
 /// Runs `kernel` at the best level.
 ///
 /// # Safety

@@ -11,7 +11,7 @@
 //! rows or columns.
 #![expect(unsafe_code, reason = "raw loads and stores inside checked bounds")]
 
-use super::simd::{Scalar, Vector};
+use super::simd::Vector;
 
 /// Rows of `A` reached from one pointer.
 const GROUP: usize = 3;
@@ -116,14 +116,7 @@ unsafe fn tile<V: Vector, const MR: usize, const NV: usize>(
     unsafe {
         let whole = NV > 1 || lanes == V::LANES;
         let mut acc = [[V::zero(); NV]; MR];
-        // Three rows share a pointer, so that the hardware's addressing modes reach all of them.
-        // Left to itself the compiler walks from row to row, one dependent addition each, which
-        // takes longer than the arithmetic; `black_box` hides that the pointers are related.
-        let mut a = [p.a; MAX_GROUPS];
-        for (group, a) in a.iter_mut().enumerate() {
-            let row = i + (GROUP * group).min(MR - 1);
-            *a = std::hint::black_box(p.a.wrapping_add(row * p.a_row));
-        }
+        let mut a = row_pointers::<V::Scalar, MR>(p, i);
         let mut b = p.b.add(j);
         for _ in 0..p.k {
             let mut row = [V::zero(); NV];
@@ -158,36 +151,82 @@ unsafe fn tile<V: Vector, const MR: usize, const NV: usize>(
     }
 }
 
-/// Writes the transpose of `rows × cols` at `from` (row distance `from_row`) to `to`, whose rows
-/// have length `to_row ≥ rows`.
+/// Columns at most for which two rows of `B` fit into a register: [`run_pairs`].
+pub(crate) const fn fit_pairs(columns: usize, lanes: usize) -> bool {
+    2 * columns <= lanes
+}
+
+/// One product whose `B` has so few columns that two of its rows fill a register ([`fit_pairs`]); rows
+/// of [`pair_rows`] at distance `b_row`, one register long. Rows of `A` are contiguous, and where `k` is
+/// odd one number longer.
+///
+/// A register of sums holds those over even and over odd `l` in turn: a pair of numbers of `A` is
+/// broadcast as one, and meets two rows of `B`.
 #[inline(always)]
-pub(crate) unsafe fn transpose<S: Scalar>(
-    rows: usize,
-    cols: usize,
-    from: *const S,
-    from_row: usize,
-    to: *mut S,
-    to_row: usize,
-) {
-    // Blocks of 8 × 8 touch 8 cache lines on either side.
-    const BLOCK: usize = 8;
+pub(crate) unsafe fn run_pairs<V: Vector>(p: MatMul<V::Scalar>) {
+    let mut i = 0;
     unsafe {
-        for c0 in (0..cols).step_by(BLOCK) {
-            for r0 in (0..rows).step_by(BLOCK) {
-                for c in c0..(c0 + BLOCK).min(cols) {
-                    for r in r0..(r0 + BLOCK).min(rows) {
-                        *to.add(c * to_row + r) = *from.add(r * from_row + c);
-                    }
-                }
-            }
+        while i + 12 <= p.m {
+            tile_of_pairs::<V, 12>(&p, i);
+            i += 12;
+        }
+        while i + 4 <= p.m {
+            tile_of_pairs::<V, 4>(&p, i);
+            i += 4;
+        }
+        while i < p.m {
+            tile_of_pairs::<V, 1>(&p, i);
+            i += 1;
         }
     }
 }
 
+#[inline(always)]
+unsafe fn tile_of_pairs<V: Vector, const MR: usize>(p: &MatMul<V::Scalar>, i: usize) {
+    unsafe {
+        let mut acc = [V::zero(); MR];
+        let mut a = row_pointers::<V::Scalar, MR>(p, i);
+        let mut b = p.b;
+        for _ in 0..p.k.div_ceil(2) {
+            let row = V::load(b);
+            for (r, acc) in acc.iter_mut().enumerate() {
+                let x = V::splat_pair(a[r / GROUP].add(r % GROUP * p.a_row));
+                *acc = x.mul_add(row, *acc);
+            }
+            for a in &mut a[..MR.div_ceil(GROUP)] {
+                *a = a.wrapping_add(2);
+            }
+            b = b.wrapping_add(p.b_row);
+        }
+        for (r, acc) in acc.iter().enumerate() {
+            let c = p.c.add((i + r) * p.c_row);
+            let sum = acc.sum_pairs();
+            let sum = if p.accumulate { V::load_partial(c, p.n).add(sum) } else { sum };
+            sum.store_partial(c, p.n);
+        }
+    }
+}
+
+/// Pointers to every third of the `MR` rows of `A` from `i`.
+///
+/// Three rows share a pointer, so that the hardware's addressing modes reach all of them. Left to itself the
+/// compiler walks from row to row, one dependent addition each, which takes longer than the arithmetic;
+/// `black_box` hides that the pointers are related.
+#[inline(always)]
+fn row_pointers<S, const MR: usize>(p: &MatMul<S>, i: usize) -> [*const S; MAX_GROUPS] {
+    let mut a = [p.a; MAX_GROUPS];
+    for (group, a) in a.iter_mut().enumerate() {
+        let row = i + (GROUP * group).min(MR - 1);
+        *a = std::hint::black_box(p.a.wrapping_add(row * p.a_row));
+    }
+    a
+}
+
 #[cfg(test)]
 mod tests {
-    use super::super::dispatch::{Kernel, launch};
-    use super::super::simd::Portable;
+    use super::super::dispatch::{Kernel, lanes, launch};
+    use super::super::layout::pair_rows;
+    use super::super::simd::{Portable, Scalar};
     use super::*;
 
     struct Product<S>(MatMul<S>);
@@ -259,41 +298,80 @@ mod tests {
         check("thirty-two registers", |p| unsafe { Portable::<f64, 8>::matmul(p) });
     }
 
-    struct Transposed<'a, S> {
-        size: [usize; 2],
-        from: (&'a [S], usize),
-        to: (&'a mut [S], usize),
-    }
+    struct PairProduct<S>(MatMul<S>);
 
-    impl<S: Scalar> Kernel<S> for Transposed<'_, S> {
+    impl<S: Scalar> Kernel<S> for PairProduct<S> {
         #[inline(always)]
         unsafe fn run<V: Vector<Scalar = S>>(self) {
-            let (from, to) = ((self.from.0.as_ptr(), self.from.1), self.to);
-            unsafe { V::transpose(self.size, from, (to.0.as_mut_ptr(), to.1)) };
+            unsafe { V::matmul_pairs(self.0) }
         }
     }
 
-    /// At all sizes around that of a block in registers, with gaps between rows.
-    fn check_transpose<S: Scalar>() {
-        for (rows, cols) in [(11, 7), (8, 8), (1, 17), (17, 1), (16, 24), (29, 19), (0, 3)] {
-            let from: Vec<S> = (0..rows * (cols + 2)).map(|i| S::from_f64(number(i))).collect();
-            let mut to = vec![S::ZERO; cols * (rows + 3)];
-            let (size, from_row, to_row) = ([rows, cols], cols + 2, rows + 3);
-            unsafe {
-                launch(Transposed { size, from: (&from, from_row), to: (&mut to, to_row) });
-            }
-            for (c, row) in to.chunks_exact(to_row).enumerate() {
-                for (r, x) in row.iter().enumerate() {
-                    let expected = if r < rows { from[r * from_row + c] } else { S::ZERO };
-                    assert_eq!(*x, expected, "{rows} × {cols}, row {r}, column {c}");
+    /// Products of all small sizes whose columns fit, with gaps between rows, odd and even `k`.
+    fn check_pairs<S: Scalar>(name: &str, lanes: usize, matmul: impl Fn(MatMul<S>)) {
+        for m in [1, 3, 4, 12, 13, 29] {
+            for n in (1..=lanes).filter(|n| fit_pairs(*n, lanes)) {
+                for (k, accumulate) in [(0, false), (1, true), (2, false), (7, true), (16, false)] {
+                    let numbers = |n: usize, first: usize| -> Vec<S> {
+                        (first..first + n).map(|i| S::from_f64(number(i))).collect()
+                    };
+                    let (a_row, b_row, c_row) = (k + 1, n + 2, n + 3);
+                    let (a, b) = (numbers(m * a_row, 0), numbers(k * b_row, 1000));
+                    let before = numbers(m * c_row, 5000);
+                    let mut c = before.clone();
+                    let mut pairs = vec![S::from_f64(f64::NAN); k.div_ceil(2) * lanes];
+                    unsafe { pair_rows([k, n], (b.as_ptr(), b_row), (pairs.as_mut_ptr(), lanes)) };
+                    matmul(MatMul {
+                        m,
+                        n,
+                        k,
+                        a: a.as_ptr(),
+                        a_row,
+                        a_col: 1,
+                        b: pairs.as_ptr(),
+                        b_row: lanes,
+                        c: c.as_mut_ptr(),
+                        c_row,
+                        accumulate,
+                    });
+                    for i in 0..m {
+                        for j in 0..c_row {
+                            let old = before[i * c_row + j].to_f64();
+                            let products = (0..k).map(|l| {
+                                a[i * a_row + l].to_f64() * b[l * b_row + j.min(n)].to_f64()
+                            });
+                            let sum: f64 = products.sum();
+                            let expected = match (j < n, accumulate) {
+                                (false, _) => old,
+                                (true, false) => sum,
+                                (true, true) => old + sum,
+                            };
+                            let found = c[i * c_row + j].to_f64();
+                            assert!(
+                                (found - expected).abs() < 1e-6,
+                                "{name}: {m} × {n} × {k}, element ({i}, {j}): {found}, not {expected}"
+                            );
+                        }
+                    }
                 }
             }
         }
     }
 
     #[test]
-    fn transpose_swaps_rows_and_columns() {
-        check_transpose::<f32>();
-        check_transpose::<f64>();
+    fn products_of_pairs_equal_their_definition() {
+        check_pairs::<f32>("best level, f32", lanes::<f32>(), |p| unsafe {
+            launch(PairProduct(p));
+        });
+        check_pairs::<f64>("best level, f64", lanes::<f64>(), |p| unsafe {
+            launch(PairProduct(p));
+        });
+        check_pairs("eight lanes", 8, |p| unsafe { Portable::<f32, 8>::matmul_pairs(p) });
+        check_pairs("sixteen lanes", 16, |p| unsafe { Portable::<f32, 16>::matmul_pairs(p) });
+        #[cfg(target_arch = "x86_64")]
+        if std::arch::is_x86_feature_detected!("avx2") && std::arch::is_x86_feature_detected!("fma")
+        {
+            check_pairs("AVX2", 8, |p| unsafe { <f32 as Scalar>::Avx2::matmul_pairs(p) });
+        }
     }
 }

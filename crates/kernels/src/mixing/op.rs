@@ -7,8 +7,9 @@ use burn::tensor::{Tensor, assert_shape};
 use rayon::prelude::*;
 
 use crate::cpu::dispatch::{Kernel, launch};
+use crate::cpu::layout::transpose;
 use crate::cpu::math::Tables;
-use crate::cpu::matmul::{MatMul, transpose};
+use crate::cpu::matmul::MatMul;
 use crate::cpu::op::{FusedOp, apply, on_cpu};
 use crate::cpu::simd::Vector;
 use crate::cpu::view::{

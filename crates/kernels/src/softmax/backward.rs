@@ -17,19 +17,16 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 use super::Problem;
-use super::forward::{Inputs, within};
+use super::forward::{Inputs, scale_row, within};
+use super::scratch::{KEYS, PADDING, QUERIES, Scratch, is_narrow, store_sums};
+use crate::cpu::aligned::Aligned;
 use crate::cpu::dispatch::{Kernel, launch};
+use crate::cpu::layout::{copy_rows, pair_rows};
 use crate::cpu::math::{Tables, exp};
-use crate::cpu::matmul::{MatMul, transpose};
+use crate::cpu::matmul::{MatMul, fit_pairs};
 use crate::cpu::simd::Vector;
 use crate::cpu::view::{Output, Ptr, Storage, View};
 
-/// Queries per tile; rows of the products that make `∂Q`.
-const QUERIES: usize = 48;
-/// Keys per tile.
-const KEYS: usize = 64;
-/// What a row of a score tile is longer than its keys: padding against cache-set conflicts.
-const PADDING: usize = 16;
 /// Work is cut into at least this many tasks where the shape allows; a constant, so that the
 /// order of summation does not depend on the number of threads.
 const TASKS: usize = 32;
@@ -92,8 +89,10 @@ pub(super) fn backward<S: Storage + Tables>(
         };
         unsafe { launch(kernel) };
     });
-    // ∂Q = scale · (sum of the partial results, in order).
-    let scale = S::from_f64(p.scale);
+    if chunks == 1 {
+        return gradients;
+    }
+    // ∂Q is the sum of the partial results, in order.
     let row = p.heads * p.d_k;
     (0..p.batch * p.time_q).into_par_iter().with_min_len(64).for_each(|t| unsafe {
         for i in 0..row {
@@ -102,7 +101,7 @@ pub(super) fn backward<S: Storage + Tables>(
             for chunk in 1..chunks {
                 sum = sum.add(*partial_ptr.at((chunk - 1) * q_len + t * row + i));
             }
-            *to = sum.mul(scale);
+            *to = sum;
         }
     });
     gradients
@@ -116,9 +115,16 @@ fn dot_rows<S: Storage>(p: &Problem, saved: &Saved<S>) -> Vec<S> {
         let (b, h) = (head_index / p.heads, head_index % p.heads);
         let row = |x: &View<S, 4>| x.ptr.at(b * x.strides[0] + h * x.strides[1] + t * x.strides[2]);
         let (g, o) = (row(&saved.grad), row(&saved.o));
-        let sum: f64 =
-            (0..p.d_v).map(|j| unsafe { (*g.add(j)).to_f64() * (*o.add(j)).to_f64() }).sum();
-        *dot = S::from_f64(sum);
+        // Four sums, so that an addition need not wait for the one before it.
+        let product = |j: usize| unsafe { (*g.add(j)).to_f64() * (*o.add(j)).to_f64() };
+        let mut sums = [0.0; 4];
+        for first in (0..p.d_v - p.d_v % 4).step_by(4) {
+            for (i, sum) in sums.iter_mut().enumerate() {
+                *sum += product(first + i);
+            }
+        }
+        let rest: f64 = (p.d_v - p.d_v % 4..p.d_v).map(product).sum();
+        *dot = S::from_f64(sums.iter().sum::<f64>() + rest);
     });
     dot
 }
@@ -141,63 +147,22 @@ struct Chunk<'a, S> {
     w: Ptr<S>,
 }
 
-/// Tiles of one task, reused over its loop; no larger than the sequences.
-struct Scratch<S> {
-    /// Row length of `k_t`, `v_t`, `p` and `ds`.
-    row: usize,
-    k: Vec<S>,
-    k_t: Vec<S>,
-    v_t: Vec<S>,
-    q: Vec<S>,
-    g: Vec<S>,
-    dk: Vec<S>,
-    dv: Vec<S>,
-    dw: Vec<S>,
-    p: Vec<S>,
-    ds: Vec<S>,
-    bias: Vec<S>,
-}
-
-impl<S: Storage + Tables> Scratch<S> {
-    fn new(p: &Problem) -> Self {
-        let (d_k, d_v) = (p.d_k, p.d_v);
-        let (keys, queries) = (KEYS.min(p.time_k), QUERIES.min(p.time_q));
-        // Whole registers of any instruction set fit into the last columns.
-        let row = keys.next_multiple_of(PADDING) + PADDING;
-        let zeros = |n| vec![S::ZERO; n];
-        Self {
-            row,
-            k: zeros(keys * d_k),
-            k_t: zeros(d_k * row),
-            v_t: zeros(d_v * row),
-            q: zeros(queries * d_k),
-            g: zeros(queries * d_v),
-            dk: zeros(keys * d_k),
-            dv: zeros(keys * d_v),
-            dw: zeros(row),
-            p: zeros(queries * row),
-            ds: zeros(queries * row),
-            bias: zeros(row),
-        }
-    }
-}
-
 impl<S: Storage + Tables> Kernel<S> for Chunk<'_, S> {
     #[inline(always)]
     unsafe fn run<V: Vector<Scalar = S>>(self) {
         let p = self.p;
-        let mut scratch = Scratch::new(p);
+        let scratch = Scratch::new(p);
         for key in (self.first_tile * KEYS..p.time_k).step_by(self.tile_step * KEYS) {
             let n = KEYS.min(p.time_k - key);
             unsafe {
-                self.load_keys(&mut scratch, key, n);
+                self.load_keys::<V>(&scratch, key, n);
                 let seeing = p.queries_seeing(key..key + n);
                 let start = seeing.start / QUERIES * QUERIES;
                 for first in (start..seeing.end).step_by(QUERIES) {
                     let rows = QUERIES.min(p.time_q - first);
-                    self.queries::<V>(&mut scratch, [key, n], [first, rows]);
+                    self.queries::<V>(&scratch, [key, n], [first, rows]);
                 }
-                self.store_keys(&scratch, key, n);
+                self.store_keys::<V>(&scratch, key, n);
             }
         }
     }
@@ -206,49 +171,61 @@ impl<S: Storage + Tables> Kernel<S> for Chunk<'_, S> {
 impl<S: Storage + Tables> Chunk<'_, S> {
     /// Packs a tile of keys and values, and clears its gradients.
     #[inline(always)]
-    unsafe fn load_keys(&self, scratch: &mut Scratch<S>, key: usize, n: usize) {
+    unsafe fn load_keys<V: Vector<Scalar = S>>(&self, scratch: &Scratch<S>, key: usize, n: usize) {
         let (p, inputs) = (self.p, self.inputs);
         let row = |x: &View<S, 4>| {
-            x.ptr.at(self.batch * x.strides[0] + self.head * x.strides[1] + key * x.strides[2])
+            let at = self.batch * x.strides[0] + self.head * x.strides[1] + key * x.strides[2];
+            (x.ptr.at(at).cast_const(), x.strides[2])
         };
-        let padded = scratch.row - PADDING;
-        for buffer in
-            [&mut scratch.k_t, &mut scratch.v_t, &mut scratch.dk, &mut scratch.dv, &mut scratch.dw]
-        {
-            buffer.fill(S::ZERO);
-        }
+        let length = scratch.row;
+        let padded = length - PADDING;
         unsafe {
+            if n < padded {
+                // The last register of a row is read whole.
+                for (buffer, rows) in [(&scratch.k_t, p.d_k), (&scratch.v_t, p.d_v)] {
+                    for j in 0..rows {
+                        buffer.ptr().at(j * length + n).write_bytes(0, padded - n);
+                    }
+                }
+            }
+            for (buffer, rows) in [(&scratch.dk, p.d_k), (&scratch.dv, p.d_v), (&scratch.dw, 1)] {
+                buffer.ptr().0.write_bytes(0, rows * length);
+            }
             let (k, v) = (row(&inputs.k), row(&inputs.v));
-            copy_rows(n, p.d_k, k, inputs.k.strides[2], scratch.k.as_mut_ptr(), p.d_k);
-            transpose(n, p.d_k, k, inputs.k.strides[2], scratch.k_t.as_mut_ptr(), scratch.row);
-            transpose(n, p.d_v, v, inputs.v.strides[2], scratch.v_t.as_mut_ptr(), scratch.row);
+            // These keys make ∂Q alone: its scale is theirs.
+            let length_of_keys = if fit_pairs(p.d_k, V::LANES) {
+                pair_rows([n, p.d_k], k, (scratch.k.ptr().0, V::LANES));
+                n.div_ceil(2) * V::LANES
+            } else {
+                copy_rows::<V>([n, p.d_k], k, (scratch.k.ptr().0, p.d_k));
+                n * p.d_k
+            };
+            scale_row::<V>(scratch.k.ptr().0, length_of_keys, S::from_f64(p.scale));
+            V::transpose([n, p.d_k], k, (scratch.k_t.ptr().0, length));
+            V::transpose([n, p.d_v], v, (scratch.v_t.ptr().0, length));
+            Problem::key_bias(
+                inputs.log_weight.as_ref(),
+                [self.batch, self.head],
+                key,
+                n,
+                std::slice::from_raw_parts_mut(scratch.bias.ptr().0, padded),
+            );
         }
-        Problem::key_bias(
-            inputs.log_weight.as_ref(),
-            [self.batch, self.head],
-            key,
-            n,
-            &mut scratch.bias[..padded],
-        );
     }
 
     /// Writes a finished tile of `∂K`, `∂V`, `∂w`.
     #[inline(always)]
-    unsafe fn store_keys(&self, scratch: &Scratch<S>, key: usize, n: usize) {
+    unsafe fn store_keys<V: Vector<Scalar = S>>(&self, scratch: &Scratch<S>, key: usize, n: usize) {
         let p = self.p;
         let scale = S::from_f64(p.scale);
         let first = (self.batch * p.time_k + key) * p.heads + self.head;
         unsafe {
-            for r in 0..n {
-                let to = self.k.at((first + r * p.heads) * p.d_k);
-                for j in 0..p.d_k {
-                    *to.add(j) = scratch.dk[r * p.d_k + j].mul(scale);
-                }
-            }
+            let to = self.k.at(first * p.d_k);
+            store_sums::<V>(&scratch.dk, scratch.row, [n, p.d_k], (to, p.heads * p.d_k), scale);
             let to = self.v.at(first * p.d_v);
-            copy_rows(n, p.d_v, scratch.dv.as_ptr(), p.d_v, to, p.heads * p.d_v);
+            store_sums::<V>(&scratch.dv, scratch.row, [n, p.d_v], (to, p.heads * p.d_v), S::ONE);
             let to = self.w.at((self.batch * p.heads + self.head) * p.time_k + key);
-            std::ptr::copy_nonoverlapping(scratch.dw.as_ptr(), to, n);
+            to.copy_from_nonoverlapping(scratch.dw.ptr().0, n);
         }
     }
 
@@ -256,80 +233,97 @@ impl<S: Storage + Tables> Chunk<'_, S> {
     #[inline(always)]
     unsafe fn queries<V: Vector<Scalar = S>>(
         &self,
-        scratch: &mut Scratch<S>,
+        scratch: &Scratch<S>,
         [key, n]: [usize; 2],
         [first, rows]: [usize; 2],
     ) {
         let (p, inputs, saved) = (self.p, self.inputs, self.saved);
         let (d_k, d_v) = (p.d_k, p.d_v);
         let row = |x: &View<S, 4>| {
-            x.ptr.at(self.batch * x.strides[0] + self.head * x.strides[1] + first * x.strides[2])
+            let at = self.batch * x.strides[0] + self.head * x.strides[1] + first * x.strides[2];
+            (x.ptr.at(at).cast_const(), x.strides[2])
         };
+        let [weights, gradients] = [&scratch.p, &scratch.ds].map(Aligned::ptr);
         let (width, score_row) = (n.next_multiple_of(V::LANES), scratch.row);
         unsafe {
-            copy_rows(rows, d_k, row(&inputs.q), inputs.q.strides[2], scratch.q.as_mut_ptr(), d_k);
-            copy_rows(
-                rows,
-                d_v,
-                row(&saved.grad),
-                saved.grad.strides[2],
-                scratch.g.as_mut_ptr(),
-                d_v,
-            );
+            let (q, g) = (row(&inputs.q), row(&saved.grad));
+            copy_rows::<V>([rows, d_k], q, (scratch.q.ptr().0, d_k));
+            copy_rows::<V>([rows, d_v], g, (scratch.g.ptr().0, d_v));
             // S = Q Kᵀ and dP = G Vᵀ.
-            let product = |a: &[S], d: usize, b: &[S], c: &mut [S]| {
+            let product = |a: &Aligned<S>, d: usize, b: &Aligned<S>, c: Ptr<S>| {
                 V::matmul(MatMul {
                     m: rows,
                     n: width,
                     k: d,
-                    a: a.as_ptr(),
+                    a: a.ptr().0,
                     a_row: d,
                     a_col: 1,
-                    b: b.as_ptr(),
+                    b: b.ptr().0,
                     b_row: score_row,
-                    c: c.as_mut_ptr(),
+                    c: c.0,
                     c_row: score_row,
                     accumulate: false,
                 });
             };
-            product(&scratch.q, d_k, &scratch.k_t, &mut scratch.p);
-            product(&scratch.g, d_v, &scratch.v_t, &mut scratch.ds);
+            product(&scratch.q, d_k, &scratch.k_t, weights);
+            product(&scratch.g, d_v, &scratch.v_t, gradients);
             let head_row = (self.batch * p.heads + self.head) * p.time_q + first;
             for r in 0..rows {
                 let seen = within(p.visible_keys(first + r), key, n);
                 self.score_gradients::<V>(scratch, r, seen, width, head_row + r);
             }
-            // ∂V += Pᵀ G and ∂K += dSᵀ Q.
-            let product = |a: &[S], b: &[S], d: usize, c: &mut [S]| {
-                V::matmul(MatMul {
+            // ∂V += Pᵀ G and ∂K += dSᵀ Q, or both sides transposed.
+            let product = |a: Ptr<S>, b: &Aligned<S>, d: usize, c: &Aligned<S>| {
+                let (scores, rows_of) = (a.0.cast_const(), b.ptr().0.cast_const());
+                let of_keys = MatMul {
                     m: n,
                     n: d,
                     k: rows,
-                    a: a.as_ptr(),
+                    a: scores,
                     a_row: 1,
                     a_col: score_row,
-                    b: b.as_ptr(),
+                    b: rows_of,
                     b_row: d,
-                    c: c.as_mut_ptr(),
+                    c: c.ptr().0,
                     c_row: d,
                     accumulate: true,
+                };
+                V::matmul(if is_narrow::<V>(d) {
+                    MatMul {
+                        m: d,
+                        n: width,
+                        a: rows_of,
+                        a_col: d,
+                        b: scores,
+                        b_row: score_row,
+                        c_row: score_row,
+                        ..of_keys
+                    }
+                } else {
+                    of_keys
                 });
             };
-            product(&scratch.p, &scratch.g, d_v, &mut scratch.dv);
-            product(&scratch.ds, &scratch.q, d_k, &mut scratch.dk);
-            V::matmul(MatMul {
+            product(weights, &scratch.g, d_v, &scratch.dv);
+            product(gradients, &scratch.q, d_k, &scratch.dk);
+            let of_queries = MatMul {
                 m: rows,
                 n: d_k,
                 k: n,
-                a: scratch.ds.as_ptr(),
+                a: gradients.0,
                 a_row: score_row,
                 a_col: 1,
-                b: scratch.k.as_ptr(),
+                b: scratch.k.ptr().0,
                 b_row: d_k,
                 c: self.q.at(((self.batch * p.time_q + first) * self.q_heads + self.head) * d_k),
                 c_row: self.q_heads * d_k,
                 accumulate: true,
-            });
+            };
+            // Behind the last score of a row lies a zero.
+            if fit_pairs(d_k, V::LANES) {
+                V::matmul_pairs(MatMul { b_row: V::LANES, ..of_queries });
+            } else {
+                V::matmul(of_queries);
+            }
         }
     }
 
@@ -337,7 +331,7 @@ impl<S: Storage + Tables> Chunk<'_, S> {
     #[inline(always)]
     unsafe fn score_gradients<V: Vector<Scalar = S>>(
         &self,
-        scratch: &mut Scratch<S>,
+        scratch: &Scratch<S>,
         r: usize,
         seen: Range<usize>,
         width: usize,
@@ -347,40 +341,20 @@ impl<S: Storage + Tables> Chunk<'_, S> {
             let scale = V::splat(S::from_f64(self.p.scale));
             let lse = V::splat(*self.saved.lse.at(row));
             let dot = V::splat(self.dot[row]);
-            let row_length = scratch.row;
-            let (p, ds) = (
-                scratch.p.as_mut_ptr().add(r * row_length),
-                scratch.ds.as_mut_ptr().add(r * row_length),
-            );
+            let (bias, dw) = (scratch.bias.ptr(), scratch.dw.ptr());
+            let p = scratch.p.ptr().at(r * scratch.row);
+            let ds = scratch.ds.ptr().at(r * scratch.row);
             for j in (0..seen.start).chain(seen.end..width) {
                 *p.add(j) = S::NEG_INFINITY;
             }
             for j in (0..width).step_by(V::LANES) {
-                let bias = V::load(scratch.bias.as_ptr().add(j));
-                let s = V::load(p.add(j)).mul_add(scale, bias);
+                let s = V::load(p.add(j)).mul_add(scale, V::load(bias.at(j)));
                 let weight = exp(s.sub(lse));
                 let gradient = V::load(ds.add(j)).sub(dot).mul(weight);
                 weight.store(p.add(j));
                 gradient.store(ds.add(j));
-                let dw = scratch.dw.as_mut_ptr().add(j);
-                V::load(dw).add(gradient).store(dw);
+                V::load(dw.at(j)).add(gradient).store(dw.at(j));
             }
-        }
-    }
-}
-
-#[inline(always)]
-unsafe fn copy_rows<S: Copy>(
-    rows: usize,
-    cols: usize,
-    from: *const S,
-    from_row: usize,
-    to: *mut S,
-    to_row: usize,
-) {
-    for r in 0..rows {
-        unsafe {
-            std::ptr::copy_nonoverlapping(from.add(r * from_row), to.add(r * to_row), cols);
         }
     }
 }

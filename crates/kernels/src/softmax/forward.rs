@@ -16,9 +16,11 @@
 use std::ops::Range;
 
 use super::Problem;
-use crate::cpu::dispatch::{Kernel, launch};
+use crate::cpu::aligned::Aligned;
+use crate::cpu::dispatch::{Kernel, lanes, launch};
+use crate::cpu::layout::{copy_rows, pair_rows};
 use crate::cpu::math::{Tables, exp};
-use crate::cpu::matmul::{MatMul, transpose};
+use crate::cpu::matmul::{MatMul, fit_pairs};
 use crate::cpu::simd::{Scalar, Vector};
 use crate::cpu::view::{Output, Ptr, Storage, View};
 use crate::pointwise::load;
@@ -49,10 +51,11 @@ pub(super) fn forward<S: Storage + Tables>(
     o: Ptr<S>,
 ) -> Output<S> {
     let mut lse_out = Output::new(p.batch * p.heads * p.time_q);
-    let packed = Packed::if_many(p);
+    let packed = Packed::if_many(p, lanes::<S>());
     if let Some(packed) = &packed {
-        let fill = |batch, head, tile| packed.fill(p, inputs, batch, head, tile);
-        p.for_each_task(packed.key_tiles, fill);
+        p.for_each_task(packed.key_tiles, |batch, head, tile| unsafe {
+            launch(Fill { p, inputs, packed, batch, head, tile });
+        });
     }
     let tiles = p.time_q.div_ceil(QUERIES);
     let lse = Some(lse_out.ptr());
@@ -72,12 +75,12 @@ pub(crate) unsafe fn forward_here<V: Vector<Scalar: Storage + Tables>>(
     inputs: &Inputs<V::Scalar>,
     o: Ptr<V::Scalar>,
 ) {
-    let packed = Packed::if_many(p);
+    let packed = Packed::if_many(p, V::LANES);
     for task in 0..p.batch * p.heads {
         let (batch, head) = (task / p.heads, task % p.heads);
         if let Some(packed) = &packed {
             for tile in 0..packed.key_tiles {
-                packed.fill(p, inputs, batch, head, tile);
+                unsafe { Fill { p, inputs, packed, batch, head, tile }.run::<V>() };
             }
         }
         for first in (0..p.time_q).step_by(QUERIES) {
@@ -93,59 +96,88 @@ fn tile_width(p: &Problem) -> usize {
     KEYS.min(p.time_k.next_multiple_of(PAD)) + PAD
 }
 
-/// Keys transposed tile by tile, values with padded rows, for every head.
+/// Keys transposed tile by tile, values with padded rows or as pairs of rows, for every head.
 struct Packed<S> {
-    keys: Output<S>,
-    keys_ptr: Ptr<S>,
-    values: Output<S>,
-    values_ptr: Ptr<S>,
+    keys: Aligned<S>,
+    values: Aligned<S>,
     key_tiles: usize,
     width: usize,
+    /// Whether values lie as [`pair_rows`].
+    pairs: bool,
+    /// Length of a row, or of a pair of rows, of values.
     v_row: usize,
+    /// Rows, or pairs of rows, of values of a head.
+    v_rows: usize,
 }
 
 impl<S: Storage + Tables> Packed<S> {
     /// Memory for all heads, unless queries are [`FEW`].
-    fn if_many(p: &Problem) -> Option<Self> {
+    fn if_many(p: &Problem, lanes: usize) -> Option<Self> {
         if p.time_q <= FEW {
             return None;
         }
         let width = tile_width(p);
         let key_tiles = p.time_k.div_ceil(KEYS);
-        let v_row = p.d_v.next_multiple_of(PAD) + PAD;
+        let pairs = fit_pairs(p.d_v, lanes);
+        let (v_row, v_rows) = if pairs {
+            (lanes, p.time_k.div_ceil(2))
+        } else {
+            (p.d_v.next_multiple_of(PAD) + PAD, p.time_k)
+        };
         let heads = p.batch * p.heads;
-        let mut keys = Output::zeros(heads * key_tiles * p.d_k * width);
-        let mut values = Output::new(heads * p.time_k * v_row);
-        let (keys_ptr, values_ptr) = (keys.ptr(), values.ptr());
-        Some(Self { keys, keys_ptr, values, values_ptr, key_tiles, width, v_row })
-    }
-
-    /// Packs one tile of keys and values of one head.
-    fn fill(&self, p: &Problem, inputs: &Inputs<S>, batch: usize, head: usize, tile: usize) {
-        let first = tile * KEYS;
-        let n = KEYS.min(p.time_k - first);
-        let [kb, kh, kt, _] = inputs.k.strides;
-        let [vb, vh, vt, _] = inputs.v.strides;
-        unsafe {
-            let from = inputs.k.ptr.at(batch * kb + head * kh + first * kt);
-            let to = self.keys_of(p, batch * p.heads + head, tile);
-            transpose(n, p.d_k, from, kt, to, self.width);
-            for t in first..first + n {
-                let from = inputs.v.ptr.at(batch * vb + head * vh + t * vt);
-                let to = self.values_of(p, batch * p.heads + head, t);
-                std::ptr::copy_nonoverlapping(from, to, p.d_v);
-            }
-        }
+        let keys = Aligned::new(heads * key_tiles * p.d_k * width);
+        let values = Aligned::new(heads * v_rows * v_row);
+        Some(Self { keys, values, key_tiles, width, pairs, v_row, v_rows })
     }
 
     fn keys_of(&self, p: &Problem, head: usize, tile: usize) -> *mut S {
-        let _ = &self.keys;
-        self.keys_ptr.at((head * self.key_tiles + tile) * p.d_k * self.width)
+        self.keys.ptr().at((head * self.key_tiles + tile) * p.d_k * self.width)
     }
 
-    fn values_of(&self, p: &Problem, head: usize, key: usize) -> *mut S {
-        let _ = &self.values;
-        self.values_ptr.at((head * p.time_k + key) * self.v_row)
+    /// The values from `key`, the first of a tile, on.
+    fn values_of(&self, head: usize, key: usize) -> *mut S {
+        let row = if self.pairs { key / 2 } else { key };
+        self.values.ptr().at((head * self.v_rows + row) * self.v_row)
+    }
+}
+
+/// Packs one tile of keys and values of one head.
+struct Fill<'a, S> {
+    p: &'a Problem,
+    inputs: &'a Inputs<S>,
+    packed: &'a Packed<S>,
+    batch: usize,
+    head: usize,
+    tile: usize,
+}
+
+impl<S: Storage + Tables> Kernel<S> for Fill<'_, S> {
+    #[inline(always)]
+    unsafe fn run<V: Vector<Scalar = S>>(self) {
+        let Self { p, inputs, packed, batch, head, tile } = self;
+        let first = tile * KEYS;
+        let n = KEYS.min(p.time_k - first);
+        let row = |x: &View<S, 4>| {
+            x.ptr.at(batch * x.strides[0] + head * x.strides[1] + first * x.strides[2])
+        };
+        let head = batch * p.heads + head;
+        let (k, v) = (row(&inputs.k).cast_const(), row(&inputs.v).cast_const());
+        let (keys, values) = (packed.keys_of(p, head, tile), packed.values_of(head, first));
+        let v_step = inputs.v.strides[2];
+        unsafe {
+            V::transpose([n, p.d_k], (k, inputs.k.strides[2]), (keys, packed.width));
+            // The last register of a row is read whole.
+            for j in 0..p.d_k {
+                for column in n..n.next_multiple_of(V::LANES) {
+                    *keys.add(j * packed.width + column) = S::ZERO;
+                }
+            }
+            if packed.pairs {
+                pair_rows([n, p.d_v], (v, v_step), (values, packed.v_row));
+            } else {
+                copy_rows::<V>([n, p.d_v], (v, v_step), (values, packed.v_row));
+            }
+        }
     }
 }
 
@@ -170,8 +202,7 @@ impl<S: Storage + Tables> Kernel<S> for Tile<'_, S> {
         let head_index = batch * p.heads + head;
         let s_row = tile_width(p);
         let d_v = p.d_v;
-        let mut scores = vec![S::ZERO; rows * s_row];
-        let mut acc = vec![S::ZERO; rows * d_v];
+        let (scores, acc) = (Aligned::new(rows * s_row), Aligned::zeros(rows * d_v));
         let mut bias = vec![S::ZERO; s_row];
         let mut running = [(S::NEG_INFINITY, S::ZERO); QUERIES];
         let [qb, qh, qt, _] = inputs.q.strides;
@@ -185,7 +216,7 @@ impl<S: Storage + Tables> Kernel<S> for Tile<'_, S> {
             let [vb, vh, vt, _] = inputs.v.strides;
             let keys = inputs.k.ptr.at(batch * kb + head * kh + key * kt).cast_const();
             let (values, v_row) = match packed {
-                Some(packed) => (packed.values_of(p, head_index, key), packed.v_row),
+                Some(packed) => (packed.values_of(head_index, key), packed.v_row),
                 None => (inputs.v.ptr.at(batch * vb + head * vh + key * vt), vt),
             };
             unsafe {
@@ -199,13 +230,14 @@ impl<S: Storage + Tables> Kernel<S> for Tile<'_, S> {
                         a_col: 1,
                         b: packed.keys_of(p, head_index, tile),
                         b_row: packed.width,
-                        c: scores.as_mut_ptr(),
+                        c: scores.ptr().0,
                         c_row: s_row,
                         accumulate: false,
                     });
                 } else {
-                    for (r, row) in scores.chunks_exact_mut(s_row).enumerate() {
-                        products::<V>(q.add(r * qt), (keys, kt), p.d_k, &mut row[..n]);
+                    for r in 0..rows {
+                        let row = scores.ptr().at(r * s_row);
+                        products::<V>(q.add(r * qt), (keys, kt), p.d_k, (row, n));
                     }
                 }
                 Problem::key_bias(
@@ -216,7 +248,7 @@ impl<S: Storage + Tables> Kernel<S> for Tile<'_, S> {
                     &mut bias[..width],
                 );
                 for (r, (m, l)) in running.iter_mut().enumerate().take(rows) {
-                    let row = scores.as_mut_ptr().add(r * s_row);
+                    let row = scores.ptr().at(r * s_row);
                     let seen = within(p.visible_keys(first + r), key, n);
                     let shrink = if inputs.log_weight.is_some() {
                         weights::<V, true>(p.scale, row, &bias[..width], seen, m, l)
@@ -224,35 +256,41 @@ impl<S: Storage + Tables> Kernel<S> for Tile<'_, S> {
                         weights::<V, false>(p.scale, row, &bias[..width], seen, m, l)
                     };
                     if shrink != S::ONE {
-                        scale_row::<V>(acc.as_mut_ptr().add(r * d_v), d_v, shrink);
+                        scale_row::<V>(acc.ptr().at(r * d_v), d_v, shrink);
                     }
                 }
-                V::matmul(MatMul {
+                let product = MatMul {
                     m: rows,
                     n: d_v,
                     k: n,
-                    a: scores.as_ptr(),
+                    a: scores.ptr().0,
                     a_row: s_row,
                     a_col: 1,
                     b: values,
                     b_row: v_row,
-                    c: acc.as_mut_ptr(),
+                    c: acc.ptr().0,
                     c_row: d_v,
                     accumulate: true,
-                });
+                };
+                // Behind the last score of a row lies a zero.
+                if packed.is_some_and(|packed| packed.pairs) {
+                    V::matmul_pairs(product);
+                } else {
+                    V::matmul(product);
+                }
             }
         }
         for (r, (m, l)) in running.into_iter().enumerate().take(rows) {
             let t = first + r;
             unsafe {
                 let to = self.o.at(((batch * p.time_q + t) * p.row_heads + head) * d_v);
-                let row = acc.as_mut_ptr().add(r * d_v);
+                let row = acc.ptr().at(r * d_v);
                 // A row whose keys are all blocked is zero; its lse is +∞ so that going back
                 // every weight exp(s − lse) vanishes.
                 let blocked = l == S::ZERO;
                 let inverse = if blocked { 0.0 } else { 1.0 / l.to_f64() };
                 scale_row::<V>(row, d_v, S::from_f64(inverse));
-                std::ptr::copy_nonoverlapping(row, to, d_v);
+                copy_rows::<V>([1, d_v], (row, d_v), (to, d_v));
                 if let Some(to) = self.lse {
                     let lse = if blocked { f64::INFINITY } else { m.to_f64() + l.to_f64().ln() };
                     *to.at(head_index * p.time_q + t) = S::from_f64(lse);
@@ -268,9 +306,8 @@ unsafe fn products<V: Vector>(
     q: *const V::Scalar,
     (keys, k_row): (*const V::Scalar, usize),
     d: usize,
-    to: &mut [V::Scalar],
+    (to, n): (*mut V::Scalar, usize),
 ) {
-    let n = to.len();
     for first in (0..n).step_by(4) {
         unsafe {
             // The last key is read again where fewer than four are left.
@@ -289,8 +326,8 @@ unsafe fn products<V: Vector>(
                 se = q.mul_add(load::<V>(e.add(j), lanes), se);
                 j += lanes;
             }
-            for (sum, to) in [sa, sb, sc, se].into_iter().zip(&mut to[first..]) {
-                *to = sum.sum();
+            for (i, sum) in [sa, sb, sc, se].into_iter().enumerate().take(n - first) {
+                *to.add(first + i) = sum.sum();
             }
         }
     }
@@ -348,7 +385,7 @@ unsafe fn weights<V: Vector<Scalar: Tables>, const BIAS: bool>(
 
 /// `row *= factor`.
 #[inline(always)]
-unsafe fn scale_row<V: Vector>(row: *mut V::Scalar, n: usize, factor: V::Scalar) {
+pub(super) unsafe fn scale_row<V: Vector>(row: *mut V::Scalar, n: usize, factor: V::Scalar) {
     unsafe {
         let factor = V::splat(factor);
         let mut j = 0;

@@ -29,6 +29,7 @@ mod mask;
 mod op;
 mod problem;
 pub mod reference;
+mod scratch;
 #[cfg(test)]
 mod tests;
 

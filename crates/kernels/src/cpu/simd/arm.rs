@@ -31,6 +31,9 @@ macro_rules! vector {
             unsafe fn matmul(problem: MatMul<$t>) {
                 unsafe { matmul::run::<Self>(problem) }
             }
+            unsafe fn matmul_pairs(problem: MatMul<$t>) {
+                unsafe { matmul::run_pairs::<Self>(problem) }
+            }
             #[inline(always)]
             unsafe fn splat(x: $t) -> Self {
                 Self(unsafe { $set1(x) })

@@ -14,7 +14,8 @@ pub(crate) mod x86;
 
 use std::fmt::Debug;
 
-use super::matmul::{MatMul, transpose};
+use super::layout::transpose;
+use super::matmul::MatMul;
 pub(crate) use portable::Portable;
 
 /// A floating-point type the fused kernels are compiled for: `f32` or `f64`.
@@ -81,7 +82,31 @@ pub(crate) trait Vector: Copy + Send + Sync + 'static {
     /// `C = A B` or `C += A B`, compiled once per vector type: see [`super::matmul`].
     unsafe fn matmul(problem: MatMul<Self::Scalar>);
 
-    /// Writes the transpose of `rows × cols` numbers, as [`super::matmul::transpose`].
+    /// [`Vector::matmul`] with two rows of `B` in a register: see [`super::matmul::run_pairs`].
+    unsafe fn matmul_pairs(problem: MatMul<Self::Scalar>);
+
+    /// Two scalars from memory in turn: `x0, x1, x0, x1, …`
+    #[inline(always)]
+    unsafe fn splat_pair(from: *const Self::Scalar) -> Self {
+        let mut lanes = [Self::Scalar::ZERO; MAX_LANES];
+        for (i, lane) in lanes.iter_mut().enumerate() {
+            *lane = unsafe { *from.add(i % 2) };
+        }
+        unsafe { Self::load(lanes.as_ptr()) }
+    }
+
+    /// Sums of neighbouring lanes in the first half; the second half may hold anything.
+    #[inline(always)]
+    unsafe fn sum_pairs(self) -> Self {
+        let mut lanes = [Self::Scalar::ZERO; MAX_LANES];
+        unsafe { self.store(lanes.as_mut_ptr()) };
+        for i in 0..MAX_LANES / 2 {
+            lanes[i] = lanes[2 * i].add(lanes[2 * i + 1]);
+        }
+        unsafe { Self::load(lanes.as_ptr()) }
+    }
+
+    /// Writes the transpose of `rows × cols` numbers, as [`super::layout::transpose`].
     #[inline(always)]
     unsafe fn transpose(
         [rows, cols]: [usize; 2],

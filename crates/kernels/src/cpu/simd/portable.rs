@@ -24,6 +24,9 @@ macro_rules! portable {
             unsafe fn matmul(problem: MatMul<$t>) {
                 unsafe { matmul::run::<Self>(problem) }
             }
+            unsafe fn matmul_pairs(problem: MatMul<$t>) {
+                unsafe { matmul::run_pairs::<Self>(problem) }
+            }
             #[inline(always)]
             unsafe fn splat(x: $t) -> Self {
                 Self([x; $n])

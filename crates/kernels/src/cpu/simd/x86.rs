@@ -1,5 +1,6 @@
 //! AVX2 + FMA and AVX-512F registers.
 
+use super::super::layout;
 use super::super::matmul::{self, MatMul};
 use super::Vector;
 #[cfg_attr(not(test), expect(clippy::wildcard_imports, reason = "a hundred intrinsics"))]
@@ -34,7 +35,7 @@ unsafe fn first_4(n: usize) -> __m256i {
     unsafe { _mm256_cmpgt_epi64(_mm256_set1_epi64x(n as i64), lane) }
 }
 
-/// [`matmul::transpose`] in blocks of 8 × 8 in registers.
+/// [`layout::transpose`] in blocks of 8 × 8 in registers, strips narrower than that in blocks of 4 × 4.
 #[target_feature(enable = "avx2")]
 unsafe fn transpose_by_8(
     [rows, cols]: [usize; 2],
@@ -49,9 +50,38 @@ unsafe fn transpose_by_8(
             }
         }
         let (right, below) = (from.add(whole_cols), to.add(whole_cols * to_row));
-        matmul::transpose(rows, cols - whole_cols, right, from_row, below, to_row);
+        transpose_by_4([rows, cols - whole_cols], (right, from_row), (below, to_row));
         let (below, right) = (from.add(whole_rows * from_row), to.add(whole_rows));
-        matmul::transpose(rows - whole_rows, whole_cols, below, from_row, right, to_row);
+        transpose_by_4([rows - whole_rows, whole_cols], (below, from_row), (right, to_row));
+    }
+}
+
+#[inline(always)]
+unsafe fn transpose_by_4(
+    [rows, cols]: [usize; 2],
+    (from, from_row): (*const f32, usize),
+    (to, to_row): (*mut f32, usize),
+) {
+    let (whole_rows, whole_cols) = (rows & !3, cols & !3);
+    unsafe {
+        for c in (0..whole_cols).step_by(4) {
+            for r in (0..whole_rows).step_by(4) {
+                let (from, to) = (from.add(r * from_row + c), to.add(c * to_row + r));
+                let mut x = [_mm_setzero_ps(); 4];
+                for (r, x) in x.iter_mut().enumerate() {
+                    *x = _mm_loadu_ps(from.add(r * from_row));
+                }
+                let [a, b, c, d] = &mut x;
+                _MM_TRANSPOSE4_PS(a, b, c, d);
+                for (c, x) in x.iter().enumerate() {
+                    _mm_storeu_ps(to.add(c * to_row), *x);
+                }
+            }
+        }
+        let (right, below) = (from.add(whole_cols), to.add(whole_cols * to_row));
+        layout::transpose(rows, cols - whole_cols, right, from_row, below, to_row);
+        let (below, right) = (from.add(whole_rows * from_row), to.add(whole_rows));
+        layout::transpose(rows - whole_rows, whole_cols, below, from_row, right, to_row);
     }
 }
 
@@ -90,7 +120,7 @@ macro_rules! vector {
         $fma:ident, $max:ident, $min:ident, $sqrt:ident,
         |$e:ident| $exponent:expr, |$x:ident| $split:expr, |$c:ident, $yes:ident, $no:ident| $select:expr,
         |$from:ident, $to:ident, $v:ident, $n:ident| $load_n:expr, $store_n:expr
-        $(, $transpose:ident)?
+        $(, $transpose:ident, |$two:ident| $splat_pair:expr, |$pairs:ident| $sum_pairs:expr)?
     ) => {
         #[derive(Clone, Copy)]
         pub(crate) struct $name($reg);
@@ -104,6 +134,10 @@ macro_rules! vector {
             unsafe fn matmul(problem: MatMul<$t>) {
                 unsafe { matmul::run::<Self>(problem) }
             }
+            #[target_feature(enable = $features)]
+            unsafe fn matmul_pairs(problem: MatMul<$t>) {
+                unsafe { matmul::run_pairs::<Self>(problem) }
+            }
             $(
                 #[inline(always)]
                 unsafe fn transpose(
@@ -112,6 +146,15 @@ macro_rules! vector {
                     to: (*mut $t, usize),
                 ) {
                     unsafe { $transpose(size, from, to) }
+                }
+                #[inline(always)]
+                unsafe fn splat_pair($two: *const $t) -> Self {
+                    Self(unsafe { $splat_pair })
+                }
+                #[inline(always)]
+                unsafe fn sum_pairs(self) -> Self {
+                    let $pairs = self.0;
+                    Self(unsafe { $sum_pairs })
                 }
             )?
             #[inline(always)]
@@ -218,7 +261,13 @@ vector!(
     |c, yes, no| _mm256_blendv_ps(no, yes, _mm256_cmp_ps::<_CMP_GT_OQ>(c, _mm256_setzero_ps())),
     |from, to, v, n| _mm256_maskload_ps(from, first_8(n)),
     _mm256_maskstore_ps(to, first_8(n), v),
-    transpose_by_8
+    transpose_by_8,
+    |two| _mm256_castpd_ps(_mm256_set1_pd(two.cast::<f64>().read_unaligned())),
+    |pairs| {
+        // Within each half of the register, then the halves side by side.
+        let sums = _mm256_castps_pd(_mm256_hadd_ps(pairs, pairs));
+        _mm256_castpd_ps(_mm256_permute4x64_pd::<0b1000>(sums))
+    }
 );
 vector!(
     F64x4,
@@ -285,7 +334,13 @@ vector!(
     ),
     |from, to, v, n| _mm512_maskz_loadu_ps((1 << n) - 1, from),
     _mm512_mask_storeu_ps(to, (1 << n) - 1, v),
-    transpose_by_8
+    transpose_by_8,
+    |two| _mm512_castpd_ps(_mm512_set1_pd(two.cast::<f64>().read_unaligned())),
+    |pairs| {
+        let even = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 0, 0, 0, 0, 0, 0, 0, 0);
+        let odd = _mm512_setr_epi32(1, 3, 5, 7, 9, 11, 13, 15, 0, 0, 0, 0, 0, 0, 0, 0);
+        _mm512_add_ps(_mm512_permutexvar_ps(even, pairs), _mm512_permutexvar_ps(odd, pairs))
+    }
 );
 vector!(
     F64x8,

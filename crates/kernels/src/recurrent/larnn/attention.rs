@@ -7,8 +7,8 @@ use super::lanes::{
 };
 use super::plan::{NormWeights, Plan, Sizes};
 use super::setting::Site;
+use crate::cpu::layout::transpose;
 use crate::cpu::math::Tables;
-use crate::cpu::matmul::transpose;
 use crate::cpu::simd::{Vector, splat_each};
 
 impl<S: Tables> ForwardScan<'_, S> {

@@ -6,8 +6,8 @@ use super::forward::normalise;
 use super::lanes::{ROWS, elu, elu_slope, product};
 use super::plan::{NormWeights, Sizes};
 use super::setting::Site;
+use crate::cpu::layout::transpose;
 use crate::cpu::math::Tables;
-use crate::cpu::matmul::transpose;
 use crate::cpu::simd::{Scalar, Vector, load_each, splat_each};
 
 impl<S: Tables> BackwardScan<'_, S> {

@@ -7,8 +7,8 @@ use super::setting::Site;
 use super::statistics::{Now, PartialsPtr};
 use super::team::{Phases, Team, go_through};
 use crate::cpu::dispatch::Kernel;
+use crate::cpu::layout::transpose;
 use crate::cpu::math::{Tables, sigmoid, tanh};
-use crate::cpu::matmul::transpose;
 use crate::cpu::simd::{Vector, splat_each};
 use crate::cpu::view::Ptr;
 

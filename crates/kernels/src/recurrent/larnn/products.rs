@@ -14,8 +14,9 @@ use super::lanes::{ROWS, product};
 use super::plan::{Memory, Plan, Sizes};
 use super::setting::position_table;
 use crate::cpu::dispatch::{Kernel, launch};
+use crate::cpu::layout::transpose;
 use crate::cpu::math::Tables;
-use crate::cpu::matmul::{MatMul, transpose};
+use crate::cpu::matmul::MatMul;
 use crate::cpu::simd::{Scalar, Vector};
 use crate::cpu::view::Ptr;
 
