@@ -22,7 +22,7 @@ use super::scratch::{KEYS, PADDING, QUERIES, Scratch, is_narrow, store_sums};
 use crate::cpu::aligned::Aligned;
 use crate::cpu::dispatch::{Kernel, launch};
 use crate::cpu::layout::{copy_rows, pair_rows};
-use crate::cpu::math::{Tables, exp};
+use crate::cpu::math::{Tables, weight};
 use crate::cpu::matmul::{MatMul, fit_pairs};
 use crate::cpu::simd::Vector;
 use crate::cpu::view::{Output, Ptr, Storage, View};
@@ -349,7 +349,7 @@ impl<S: Storage + Tables> Chunk<'_, S> {
             }
             for j in (0..width).step_by(V::LANES) {
                 let s = V::load(p.add(j)).mul_add(scale, V::load(bias.at(j)));
-                let weight = exp(s.sub(lse));
+                let weight = weight(s.sub(lse));
                 let gradient = V::load(ds.add(j)).sub(dot).mul(weight);
                 weight.store(p.add(j));
                 gradient.store(ds.add(j));

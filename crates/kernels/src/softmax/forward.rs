@@ -19,7 +19,7 @@ use super::Problem;
 use crate::cpu::aligned::Aligned;
 use crate::cpu::dispatch::{Kernel, lanes, launch};
 use crate::cpu::layout::{copy_rows, pair_rows};
-use crate::cpu::math::{Tables, exp};
+use crate::cpu::math::{Tables, exp, weight};
 use crate::cpu::matmul::{MatMul, fit_pairs};
 use crate::cpu::simd::{Scalar, Vector};
 use crate::cpu::view::{Output, Ptr, Storage, View};
@@ -371,7 +371,7 @@ unsafe fn weights<V: Vector<Scalar: Tables>, const BIAS: bool>(
         let mut sum = V::zero();
         for j in (0..bias.len()).step_by(V::LANES) {
             let shift = if BIAS { V::load(bias.as_ptr().add(j)).add(minus) } else { minus };
-            let w = exp(V::load(row.add(j)).mul_add(scale, shift));
+            let w = weight(V::load(row.add(j)).mul_add(scale, shift));
             w.store(row.add(j));
             sum = sum.add(w);
         }
