@@ -15,6 +15,7 @@ mod cpu;
 pub mod dropout;
 #[cfg(test)]
 mod golden_tests;
+pub mod heads;
 pub mod linear;
 pub mod log_linear;
 pub mod mask;

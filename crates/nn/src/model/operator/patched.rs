@@ -23,6 +23,7 @@
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor, TensorData, assert_shape};
+use regard_kernels::heads::{join_in_turn, split_in_turn};
 use regard_kernels::pointwise::Activation;
 use regard_kernels::softmax::attention;
 use serde::{Deserialize, Serialize};
@@ -335,18 +336,17 @@ impl PatchAttention {
     /// `[batch · patches, points, d]` to the same.
     pub(super) fn forward(&self, u: Tensor<3>, patching: &Patching) -> Tensor<3> {
         let [n, points, d] = u.dims();
-        let (patches, d_head) = (patching.n_patches(), d / self.n_heads);
+        let patches = patching.n_patches();
         let batch = n / patches;
         // A patch is one key, as wide as the features of a head at all of its points.
         let heads = |map: &PatchMap| {
-            map.forward(u.clone(), patching)
-                .reshape([batch, patches, points * d_head, self.n_heads])
-                .permute([0, 3, 1, 2])
+            let y = map.forward(u.clone(), patching);
+            split_in_turn(y.reshape([batch, patches, points * d]), self.n_heads)
         };
         let [q, k, v] = [heads(&self.query), heads(&self.key), heads(&self.value)];
         let share = 1.0 / (patches * points) as f64;
         let o = attention(q, k, v, None, share, false);
-        let o = o.permute([0, 2, 3, 1]).reshape([n, points, d]);
+        let o = join_in_turn(o).reshape([n, points, d]);
         let o = self.output.forward(o, Activation::Identity);
         let Some(field) = &self.field else { return o };
         let [rows, columns] = patching.grid;
