@@ -10,7 +10,7 @@ use crate::cpu::math::Tables;
 use crate::cpu::op::{FusedOp, apply, on_cpu};
 use crate::cpu::view::{FlexTensor, Output, Ptr, Storage, View, by_dtype, contiguous, dims};
 use crate::pointwise::{
-    Activation, CHUNK, Epilogue, Slope, column_sums, composed_activation, for_each_chunk,
+    Activation, CHUNK, Epilogue, Slope, add_rows, column_sums, composed_activation, for_each_chunk,
 };
 
 /// `activation(x · weight + bias)`.
@@ -259,13 +259,8 @@ fn weight_gradient<S: Storage>(
     }
     if groups > 1 {
         (0..d_in).into_par_iter().with_min_len(16).for_each(|row| {
-            for i in row * d_out..(row + 1) * d_out {
-                let mut total = unsafe { *to.at(i) };
-                for group in 1..groups {
-                    total = total.add(unsafe { *to.at(group * size + i) });
-                }
-                unsafe { *to.at(i) = total };
-            }
+            let at = row * d_out;
+            unsafe { add_rows(to.at(at), d_out, (to.at(size + at), size), groups - 1) };
         });
     }
     unsafe { partial.finish_first([d_in, d_out]) }

@@ -18,6 +18,6 @@ pub(crate) use norm::Forward as NormRows;
 pub use norm::{composed_layer_norm, layer_norm, residual_norm};
 pub use pool::pair_pool;
 pub(crate) use pool::pool_row;
-pub(crate) use rows::{CHUNK, column_sums, for_each_chunk};
+pub(crate) use rows::{CHUNK, add_rows, column_sums, for_each_chunk};
 #[cfg(test)]
 mod tests;

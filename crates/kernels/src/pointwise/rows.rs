@@ -24,6 +24,25 @@ pub(crate) fn for_each_chunk(rows: usize, work_per_row: usize, f: impl Fn(usize,
     }
 }
 
+/// Adds `rows` rows of `n` numbers, `step` apart, to the one at `to`, in order.
+///
+/// # Safety
+/// The rows are valid, and `to` is none of them.
+pub(crate) unsafe fn add_rows<S: Scalar>(
+    to: *mut S,
+    n: usize,
+    (from, step): (*const S, usize),
+    rows: usize,
+) {
+    let to = unsafe { std::slice::from_raw_parts_mut(to, n) };
+    for row in 0..rows {
+        let from = unsafe { std::slice::from_raw_parts(from.add(row * step), n) };
+        for (to, from) in to.iter_mut().zip(from) {
+            *to = to.add(*from);
+        }
+    }
+}
+
 /// Adds the partial sums of all chunks, `[chunks, n]`, in order.
 pub(crate) fn column_sums<S: Scalar>(partial: Ptr<S>, rows: usize, n: usize) -> Output<S> {
     let chunks = rows.div_ceil(CHUNK);

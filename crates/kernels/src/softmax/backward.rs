@@ -26,6 +26,7 @@ use crate::cpu::math::{Tables, weight};
 use crate::cpu::matmul::{MatMul, fit_pairs};
 use crate::cpu::simd::Vector;
 use crate::cpu::view::{Output, Ptr, Storage, View};
+use crate::pointwise::add_rows;
 
 /// Work is cut into at least this many tasks where the shape allows; a constant, so that the
 /// order of summation does not depend on the number of threads.
@@ -95,14 +96,8 @@ pub(super) fn backward<S: Storage + Tables>(
     // ∂Q is the sum of the partial results, in order.
     let row = p.heads * p.d_k;
     (0..p.batch * p.time_q).into_par_iter().with_min_len(64).for_each(|t| unsafe {
-        for i in 0..row {
-            let to = q.at(t * p.row_heads * p.d_k + i);
-            let mut sum = *to;
-            for chunk in 1..chunks {
-                sum = sum.add(*partial_ptr.at((chunk - 1) * q_len + t * row + i));
-            }
-            *to = sum;
-        }
+        let to = q.at(t * p.row_heads * p.d_k);
+        add_rows(to, row, (partial_ptr.at(t * row), q_len), chunks - 1);
     });
     gradients
 }
