@@ -134,8 +134,8 @@ pub(crate) unsafe fn exp<V: Vector<Scalar: Tables>>(x: V) -> V {
 /// [`Tables::WEIGHT_LOW`], which is `−64 ln 2` in f32 and `−512 ln 2` in f64; NaN for NaN.
 ///
 /// What is cut off is less than half a unit in the last place of the sum of the weights, for up to 2^39 of
-/// them. What it buys: products with such weights are no subnormal numbers, which take a processor a hundred
-/// times as long as others.
+/// them. What it buys: products with such weights are no subnormal numbers, which some processors handle
+/// in microcode.
 #[inline(always)]
 pub(crate) unsafe fn weight<V: Vector<Scalar: Tables>>(x: V) -> V {
     unsafe {
