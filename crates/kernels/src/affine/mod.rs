@@ -12,7 +12,7 @@ mod op;
 mod product;
 pub mod reference;
 
-pub use op::{affine, composed};
+pub use op::{MAX_MAPS, affine, composed, side_by_side};
 pub(crate) use product::Packed;
 #[cfg(test)]
 mod tests;

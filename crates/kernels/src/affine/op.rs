@@ -7,7 +7,7 @@ use rayon::prelude::*;
 use super::product::{FEW, Packed, Rows, multiply};
 use crate::cpu::dispatch::launch;
 use crate::cpu::math::Tables;
-use crate::cpu::op::{FusedOp, apply, on_cpu};
+use crate::cpu::op::{FusedOp, Input, apply, on_cpu};
 use crate::cpu::view::{FlexTensor, Output, Ptr, Storage, View, by_dtype, contiguous, dims};
 use crate::pointwise::{
     Activation, CHUNK, Epilogue, Slope, add_rows, column_sums, composed_activation, for_each_chunk,
@@ -38,9 +38,10 @@ pub fn affine(
         return composed(x, weight, bias, activation);
     }
     let [x, weight] = [x.into_dispatch(), weight.into_dispatch()];
+    let op = Affine { maps: 1, activation };
     match bias {
-        None => apply(Affine(activation), [x, weight]),
-        Some(bias) => apply(Affine(activation), [x, weight, bias.into_dispatch()]),
+        None => apply(op, [x, weight]),
+        Some(bias) => apply(op, [x, weight, bias.into_dispatch()]),
     }
 }
 
@@ -65,58 +66,167 @@ pub fn composed(
     composed_activation(z, activation)
 }
 
-/// With `N = 3` there is a bias.
+/// Several maps of the same rows, their results side by side: `x [W_1 W_2 …] + [b_1 b_2 …]`, one
+/// product. `x` is read once, and its gradient is one product too, not a sum of several.
+///
+/// # Shapes
+/// - `x`: `[batch, time, d_in]`; `weight`: `[d_in, d_i]` and `bias`: `[d_i]` of every map
+/// - returns: `[batch, time, Σ d_i]`
+///
+/// # Panics
+/// If there is no map or more than [`MAX_MAPS`], or the shapes or types disagree.
+#[must_use]
+pub fn side_by_side(x: Tensor<3>, maps: Vec<(Tensor<2>, Tensor<1>)>) -> Tensor<3> {
+    let n = maps.len();
+    assert!((1..=MAX_MAPS).contains(&n), "{n} maps of the same rows, expected 1 to {MAX_MAPS}");
+    let [_, _, d_in] = x.dims();
+    for (weight, bias) in &maps {
+        let [_, d_out] = weight.dims();
+        assert_shape!(weight, [d_in, d_out]);
+        assert_shape!(bias, [d_out]);
+    }
+    let identity = Activation::Identity;
+    if !on_cpu(&x) {
+        let results = maps.into_iter().map(|(w, b)| composed(x.clone(), w, Some(b), identity));
+        return Tensor::cat(results.collect(), 2);
+    }
+    let (weights, biases): (Vec<_>, Vec<_>) =
+        maps.into_iter().map(|(w, b)| (w.into_dispatch(), b.into_dispatch())).unzip();
+    let op = Affine { maps: n, activation: identity };
+    let inputs: Vec<Input> =
+        std::iter::once(x.into_dispatch()).chain(weights).chain(biases).collect();
+    macro_rules! of_length {
+        ($($n:literal)*) => {
+            match inputs.len() {
+                $($n => {
+                    let inputs: Result<[Input; $n], _> = inputs.try_into();
+                    apply(op, inputs.ok().expect("the length was matched"))
+                })*
+                _ => unreachable!("{n} maps"),
+            }
+        };
+    }
+    of_length!(3 5 7)
+}
+
+/// How many maps [`side_by_side`] takes: of queries, keys and values.
+pub const MAX_MAPS: usize = 3;
+
+/// Inputs are rows, the weights of `maps`, and as many biases or none.
 #[derive(Clone, Copy, Debug)]
-struct Affine(Activation);
+struct Affine {
+    maps: usize,
+    activation: Activation,
+}
 
 /// Inputs, and what gives the slope: the slope itself for GELU, `y` for ReLU.
 #[derive(Clone, Debug)]
 struct Kept {
     x: FlexTensor,
+    /// Of all maps, side by side.
     weight: FlexTensor,
+    /// Columns of every map.
+    columns: Vec<usize>,
     slope: Option<FlexTensor>,
 }
 
-impl FusedOp<2> for Affine {
+impl<const N: usize> FusedOp<N> for Affine {
     type Saved = Kept;
 
-    fn forward(&self, [x, weight]: [FlexTensor; 2]) -> (FlexTensor, Kept) {
-        run(x, weight, None, self.0)
+    fn forward(&self, inputs: [FlexTensor; N]) -> (FlexTensor, Kept) {
+        let mut inputs = inputs.into_iter().map(contiguous);
+        let x = inputs.next().expect("the rows come first");
+        let weights: Vec<FlexTensor> = inputs.by_ref().take(self.maps).collect();
+        let biases: Vec<FlexTensor> = inputs.collect();
+        let columns = weights.iter().map(|weight| dims::<2>(weight)[1]).collect();
+        let weight = by_dtype!(x, joined(weights));
+        let bias = (!biases.is_empty()).then(|| by_dtype!(x, joined(biases)));
+        let (y, z) = by_dtype!(x, forward(&x, &weight, bias.as_ref(), self.activation));
+        let slope = match self.activation {
+            Activation::Identity => None,
+            Activation::Relu => Some(y.clone()),
+            Activation::Gelu => z,
+        };
+        (y, Kept { x, weight, columns, slope })
     }
 
-    fn backward(&self, kept: Kept, grad: FlexTensor, wanted: [bool; 2]) -> [Option<FlexTensor>; 2] {
-        let [x, weight, _] = gradients(kept, grad, self.0, [wanted[0], wanted[1], false]);
-        [x, weight]
+    fn backward(&self, kept: Kept, grad: FlexTensor, wanted: [bool; N]) -> [Option<FlexTensor>; N] {
+        let grad = contiguous(grad);
+        let (of_weights, of_biases) = wanted[1..].split_at(self.maps);
+        let any = |wanted: &[bool]| wanted.contains(&true);
+        let wanted = [wanted[0], any(of_weights), any(of_biases)];
+        let [x, weight, bias] = by_dtype!(grad, backward(&kept, &grad, self.activation, wanted));
+        let parts = |joined: Option<FlexTensor>| match joined {
+            None => vec![None; self.maps],
+            Some(joined) => by_dtype!(grad, split(joined, &kept.columns)),
+        };
+        let mut found = std::iter::once(x).chain(parts(weight)).chain(parts(bias));
+        std::array::from_fn(|_| found.next().flatten())
     }
 }
 
-impl FusedOp<3> for Affine {
-    type Saved = Kept;
-
-    fn forward(&self, [x, weight, bias]: [FlexTensor; 3]) -> (FlexTensor, Kept) {
-        run(x, weight, Some(bias), self.0)
+/// Matrices of equally many rows, or vectors, side by side.
+fn joined<S: Storage>(mut parts: Vec<FlexTensor>) -> FlexTensor {
+    if parts.len() == 1 {
+        return parts.remove(0);
     }
-
-    fn backward(&self, kept: Kept, grad: FlexTensor, wanted: [bool; 3]) -> [Option<FlexTensor>; 3] {
-        gradients(kept, grad, self.0, wanted)
+    let shapes: Vec<[usize; 2]> = parts.iter().map(matrix).collect();
+    let (rows, columns) = (shapes[0][0], shapes.iter().map(|shape| shape[1]).sum::<usize>());
+    let mut whole = Output::<S>::new(rows * columns);
+    let to = whole.ptr();
+    let mut first = 0;
+    for (part, [_, n]) in parts.iter().zip(&shapes) {
+        let from = View::<S, 1>::new(part).ptr;
+        for row in 0..rows {
+            let from = from.at(row * n);
+            unsafe { from.copy_to_nonoverlapping(to.at(row * columns + first), *n) };
+        }
+        first += n;
     }
+    unsafe { of_rank(whole, &parts[0], [rows, columns]) }
 }
 
-fn run(
-    x: FlexTensor,
-    weight: FlexTensor,
-    bias: Option<FlexTensor>,
-    activation: Activation,
-) -> (FlexTensor, Kept) {
-    let [x, weight] = [x, weight].map(contiguous);
-    let bias = bias.map(contiguous);
-    let (y, z) = by_dtype!(x, forward(&x, &weight, bias.as_ref(), activation));
-    let slope = match activation {
-        Activation::Identity => None,
-        Activation::Relu => Some(y.clone()),
-        Activation::Gelu => z,
+/// The inverse of [`joined`].
+fn split<S: Storage>(whole: FlexTensor, columns: &[usize]) -> Vec<Option<FlexTensor>> {
+    if columns.len() == 1 {
+        return vec![Some(whole)];
+    }
+    let [rows, all] = matrix(&whole);
+    let from = View::<S, 1>::new(&whole).ptr;
+    let mut first = 0;
+    let part = |n: &usize| {
+        let mut part = Output::<S>::new(rows * n);
+        let to = part.ptr();
+        for row in 0..rows {
+            let from = from.at(row * all + first);
+            unsafe { from.copy_to_nonoverlapping(to.at(row * n), *n) };
+        }
+        first += n;
+        Some(unsafe { of_rank(part, &whole, [rows, *n]) })
     };
-    (y, Kept { x, weight, slope })
+    columns.iter().map(part).collect()
+}
+
+/// Rows and columns; a vector is a row.
+fn matrix(x: &FlexTensor) -> [usize; 2] {
+    let shape = x.layout().shape();
+    let columns = shape[shape.num_dims() - 1];
+    [shape.num_elements() / columns.max(1), columns]
+}
+
+/// A vector or a matrix, whichever `like` is.
+unsafe fn of_rank<S: Storage>(
+    memory: Output<S>,
+    like: &FlexTensor,
+    shape: [usize; 2],
+) -> FlexTensor {
+    unsafe {
+        if like.layout().shape().num_dims() == 1 {
+            memory.finish([shape[1]])
+        } else {
+            memory.finish(shape)
+        }
+    }
 }
 
 fn forward<S: Storage + Tables>(
@@ -148,16 +258,6 @@ fn forward<S: Storage + Tables>(
     });
     let shape = [batch, time, d_out];
     unsafe { (y.finish(shape), z.map(|z| z.finish(shape))) }
-}
-
-fn gradients(
-    kept: Kept,
-    grad: FlexTensor,
-    activation: Activation,
-    wanted: [bool; 3],
-) -> [Option<FlexTensor>; 3] {
-    let grad = contiguous(grad);
-    by_dtype!(grad, backward(&kept, &grad, activation, wanted))
 }
 
 fn backward<S: Storage + Tables>(

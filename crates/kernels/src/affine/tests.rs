@@ -1,6 +1,6 @@
 use burn::tensor::{FloatDType, Tensor};
 
-use super::{affine, composed, reference};
+use super::{affine, composed, reference, side_by_side};
 use crate::pointwise::Activation;
 use crate::testing::{assert_close, assert_gradients, from_f64, normal, to_f64};
 
@@ -73,6 +73,52 @@ fn gradients_equal_those_of_the_composed_form_over_many_rows() {
         assert_close(&w1.grad(&g1).expect("gradient"), &w2.grad(&g2).expect("gradient"), 1e-12);
         assert_close(&b1.grad(&g1).expect("gradient"), &b2.grad(&g2).expect("gradient"), 1e-12);
     }
+}
+
+#[test]
+fn maps_side_by_side_equal_each_on_its_own_with_all_gradients() {
+    // One row reads the weights in place; 1,100 rows are two partial sums.
+    for (rows, widths) in
+        [(1, vec![3, 5, 2]), (7, vec![33]), (550, vec![7, 40, 7]), (60, vec![64, 32])]
+    {
+        let run = |together: bool| {
+            let track = |x: Tensor<2>| x.autodiff().require_grad();
+            let x = normal([2, rows, 19], 1).autodiff().require_grad();
+            let maps: Vec<(Tensor<2>, Tensor<1>)> = (2..)
+                .zip(&widths)
+                .map(|(seed, n)| {
+                    (track(normal([19, *n], seed)), normal([*n], 9).autodiff().require_grad())
+                })
+                .collect();
+            let y = if together {
+                side_by_side(x.clone(), maps.clone())
+            } else {
+                let alone = |(w, b): &(Tensor<2>, Tensor<1>)| {
+                    affine(x.clone(), w.clone(), Some(b.clone()), Activation::Identity)
+                };
+                Tensor::cat(maps.iter().map(alone).collect(), 2)
+            };
+            let cotangent = normal(y.dims(), 5).autodiff();
+            let grads = (y.clone() * cotangent).sum().backward();
+            let mut found = vec![to_f64(&y.inner()), to_f64(&x.grad(&grads).expect("a gradient"))];
+            for (w, b) in &maps {
+                found.push(to_f64(&w.grad(&grads).expect("a gradient")));
+                found.push(to_f64(&b.grad(&grads).expect("a gradient")));
+            }
+            found
+        };
+        for (a, b) in run(true).into_iter().zip(run(false)) {
+            let n = a.len();
+            assert_close(&from_f64(a, [n]), &from_f64(b, [n]), 1e-13);
+        }
+    }
+}
+
+#[test]
+#[should_panic(expected = "4 maps of the same rows, expected 1 to 3")]
+fn more_than_three_maps_are_refused() {
+    let map = (normal([5, 2], 1), normal([2], 2));
+    let _ = side_by_side(normal([1, 3, 5], 3), vec![map; 4]);
 }
 
 #[test]

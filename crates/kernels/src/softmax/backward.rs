@@ -40,38 +40,50 @@ pub(super) struct Saved<S> {
     pub(super) grad: View<S, 4>,
 }
 
-/// Gradients: `k`, `v` as `[batch, time, heads, d]`, `log_weight` as `[batch, heads, time_k]`.
-pub(super) struct Gradients<S> {
-    pub(super) k: Output<S>,
-    pub(super) v: Output<S>,
-    pub(super) log_weight: Output<S>,
+/// Where the gradient of some heads goes: from the first of them on in rows of the whole tensor.
+pub(super) struct Rows<S> {
+    pub(super) first: Ptr<S>,
+    /// Distance between steps of time; sequences follow each other.
+    pub(super) row: usize,
+    pub(super) d: usize,
 }
 
-/// Adds `∂Q` to zeros at `q`, `[batch, time_q, row_heads, d_k]` from the first of the heads on, and
-/// returns the other gradients.
+impl<S> Clone for Rows<S> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<S> Copy for Rows<S> {}
+
+impl<S> Rows<S> {
+    /// Row `step` of all sequences, of this head.
+    #[inline(always)]
+    pub(super) fn at(&self, step: usize, head: usize) -> *mut S {
+        self.first.at(step * self.row + head * self.d)
+    }
+}
+
+/// Writes `∂Q`, `∂K` and `∂V` to `to`, and returns `∂w`, `[batch, heads, time_k]`.
 pub(super) fn backward<S: Storage + Tables>(
     p: &Problem,
     inputs: &Inputs<S>,
     saved: &Saved<S>,
-    q: Ptr<S>,
-) -> Gradients<S> {
+    [q, k, v]: [Rows<S>; 3],
+) -> Output<S> {
     let key_tiles = p.time_k.div_ceil(KEYS);
     let chunks = (TASKS / (p.batch * p.heads)).clamp(1, key_tiles);
-    let q_len = p.batch * p.time_q * p.heads * p.d_k;
-    let mut gradients = Gradients {
-        k: Output::new(p.batch * p.time_k * p.heads * p.d_k),
-        v: Output::new(p.batch * p.time_k * p.heads * p.d_v),
-        log_weight: Output::new(p.batch * p.heads * p.time_k),
-    };
-    let mut partial = Output::<S>::zeros(q_len * (chunks - 1));
+    let row = p.heads * p.d_k;
+    let q_len = p.batch * p.time_q * row;
+    let mut log_weight = Output::new(p.batch * p.heads * p.time_k);
+    let mut partial = Output::<S>::new(q_len * (chunks - 1));
     let dot = dot_rows(p, saved);
-    let [k, v, w] = [gradients.k.ptr(), gradients.v.ptr(), gradients.log_weight.ptr()];
-    let partial_ptr = partial.ptr();
+    let (w, partial) = (log_weight.ptr(), partial.ptr());
     p.for_each_task(chunks, |batch, head, chunk| {
-        let (q, q_heads) = if chunk == 0 {
-            (q, p.row_heads)
+        let q = if chunk == 0 {
+            q
         } else {
-            (Ptr(partial_ptr.at((chunk - 1) * q_len)), p.heads)
+            Rows { first: Ptr(partial.at((chunk - 1) * q_len)), row, d: p.d_k }
         };
         let kernel = Chunk {
             p,
@@ -83,23 +95,19 @@ pub(super) fn backward<S: Storage + Tables>(
             first_tile: chunk,
             tile_step: chunks,
             q,
-            q_heads,
             k,
             v,
             w,
         };
         unsafe { launch(kernel) };
     });
-    if chunks == 1 {
-        return gradients;
+    if chunks > 1 {
+        // ∂Q is the sum of the partial results, in order.
+        (0..p.batch * p.time_q).into_par_iter().with_min_len(64).for_each(|t| unsafe {
+            add_rows(q.at(t, 0), row, (partial.at(t * row), q_len), chunks - 1);
+        });
     }
-    // ∂Q is the sum of the partial results, in order.
-    let row = p.heads * p.d_k;
-    (0..p.batch * p.time_q).into_par_iter().with_min_len(64).for_each(|t| unsafe {
-        let to = q.at(t * p.row_heads * p.d_k);
-        add_rows(to, row, (partial_ptr.at(t * row), q_len), chunks - 1);
-    });
-    gradients
+    log_weight
 }
 
 /// `D[batch, head, t] = Σ_j G[t, j] O[t, j]`.
@@ -134,11 +142,9 @@ struct Chunk<'a, S> {
     head: usize,
     first_tile: usize,
     tile_step: usize,
-    q: Ptr<S>,
-    /// Heads in a row of `q`.
-    q_heads: usize,
-    k: Ptr<S>,
-    v: Ptr<S>,
+    q: Rows<S>,
+    k: Rows<S>,
+    v: Rows<S>,
     w: Ptr<S>,
 }
 
@@ -147,6 +153,10 @@ impl<S: Storage + Tables> Kernel<S> for Chunk<'_, S> {
     unsafe fn run<V: Vector<Scalar = S>>(self) {
         let p = self.p;
         let scratch = Scratch::new(p);
+        // Tiles of keys add to it.
+        for t in 0..p.time_q {
+            unsafe { self.q.at(self.batch * p.time_q + t, self.head).write_bytes(0, p.d_k) };
+        }
         for key in (self.first_tile * KEYS..p.time_k).step_by(self.tile_step * KEYS) {
             let n = KEYS.min(p.time_k - key);
             unsafe {
@@ -213,12 +223,10 @@ impl<S: Storage + Tables> Chunk<'_, S> {
     unsafe fn store_keys<V: Vector<Scalar = S>>(&self, scratch: &Scratch<S>, key: usize, n: usize) {
         let p = self.p;
         let scale = S::from_f64(p.scale);
-        let first = (self.batch * p.time_k + key) * p.heads + self.head;
+        let to = |rows: &Rows<S>| (rows.at(self.batch * p.time_k + key, self.head), rows.row);
         unsafe {
-            let to = self.k.at(first * p.d_k);
-            store_sums::<V>(&scratch.dk, scratch.row, [n, p.d_k], (to, p.heads * p.d_k), scale);
-            let to = self.v.at(first * p.d_v);
-            store_sums::<V>(&scratch.dv, scratch.row, [n, p.d_v], (to, p.heads * p.d_v), S::ONE);
+            store_sums::<V>(&scratch.dk, scratch.row, [n, p.d_k], to(&self.k), scale);
+            store_sums::<V>(&scratch.dv, scratch.row, [n, p.d_v], to(&self.v), S::ONE);
             let to = self.w.at((self.batch * p.heads + self.head) * p.time_k + key);
             to.copy_from_nonoverlapping(scratch.dw.ptr().0, n);
         }
@@ -309,8 +317,8 @@ impl<S: Storage + Tables> Chunk<'_, S> {
                 a_col: 1,
                 b: scratch.k.ptr().0,
                 b_row: d_k,
-                c: self.q.at(((self.batch * p.time_q + first) * self.q_heads + self.head) * d_k),
-                c_row: self.q_heads * d_k,
+                c: self.q.at(self.batch * p.time_q + first, self.head),
+                c_row: self.q.row,
                 accumulate: true,
             };
             // Behind the last score of a row lies a zero.

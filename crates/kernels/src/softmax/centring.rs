@@ -16,7 +16,7 @@
 use burn::tensor::{Bool, Tensor};
 
 use super::Problem;
-use super::backward::Gradients;
+use super::backward::Rows;
 use super::forward::Inputs;
 use crate::cpu::dispatch::{Kernel, launch};
 use crate::cpu::math::Tables;
@@ -70,14 +70,14 @@ impl<S: Storage + Tables> Centring<'_, S> {
         &self,
         p: &Problem,
         inputs: &Inputs<S>,
-        gradients: &mut Gradients<S>,
+        (k, w): (Rows<S>, Ptr<S>),
     ) -> Output<S> {
         let mut partial = Output::new(p.batch * p.heads);
-        let (w, k, betas) = (gradients.log_weight.ptr(), gradients.k.ptr(), partial.ptr());
+        let betas = partial.ptr();
         p.for_each_task(1, |batch, head, _| {
             let back = Back {
-                k: Ptr(k.at((batch * p.time_k * p.heads + head) * p.d_k)),
-                k_row: p.heads * p.d_k,
+                k: Ptr(k.at(batch * p.time_k, head)),
+                k_row: k.row,
                 beta: Ptr(betas.at(batch * p.heads + head)),
             };
             unsafe { launch(self.head(p, inputs, [batch, head], w, Some(back))) };

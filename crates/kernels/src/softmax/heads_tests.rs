@@ -3,7 +3,10 @@
 use burn::tensor::{Bool, Device, Tensor, TensorData};
 
 use super::reference::{self, Sizes};
-use super::{HeadKeys, KeyMask, KeyWeight, attention, attention_of_heads, composed_of_heads};
+use super::{
+    HeadKeys, KeyMask, KeyWeight, Part, attention, attention_of_heads, attention_of_parts,
+    composed_of_heads, self_attention,
+};
 use crate::testing::{assert_close, assert_gradients, from_f64, normal, to_f64};
 
 const BATCH: usize = 2;
@@ -168,6 +171,76 @@ fn one_run_of_all_keys_is_attention() {
     let keys = HeadKeys { k: k.clone(), v: v.clone(), ..keys(3, 13, [7, 5], 2) };
     let expected = attention(q.clone(), k, v, None, 0.2, false);
     assert_close(&attention_of_heads(q, vec![keys], 0.2), &expected, 0.0);
+}
+
+/// Two tensors of heads: queries, keys and values of one run, two heads that are nothing, and keys and
+/// values of `n − 1` shorter runs.
+fn parts(n: usize, time: usize) -> (Vec<Tensor<4>>, Part, Vec<HeadKeys<Part>>) {
+    let plain = |k, v| HeadKeys { k, v, weight: KeyWeight::None, mask: KeyMask::All };
+    let part = |tensor, first, heads| Part { tensor, first, heads };
+    let first = plain(part(0, n + 1, 2), part(0, n + 3, 2));
+    let others = (1..n).map(|i| plain(part(1, 2 * i + 1, 1), part(1, 2 * i, 1)));
+    let tensors = vec![normal([BATCH, n + 5, time, 6], 1), normal([BATCH, 2 * n, time / 2, 6], 2)];
+    (tensors, part(0, 0, n + 1), std::iter::once(first).chain(others).collect())
+}
+
+#[test]
+fn parts_of_tensors_equal_copies_of_them_with_all_gradients() {
+    // 300 steps are several tiles and several tasks of one head; seven runs are two operations.
+    for (n, time) in [(2, 9), (2, 300), (7, 40)] {
+        let run = |copies: bool| {
+            let (tensors, q, keys) = parts(n, time);
+            let tensors: Vec<_> =
+                tensors.into_iter().map(|x| x.autodiff().require_grad()).collect();
+            let out = if copies {
+                let keys = keys.into_iter().map(|keys| HeadKeys {
+                    k: keys.k.of(&tensors),
+                    v: keys.v.of(&tensors),
+                    weight: keys.weight,
+                    mask: keys.mask,
+                });
+                composed_of_heads(q.of(&tensors), keys.collect(), 0.4)
+            } else {
+                attention_of_parts(tensors.clone(), q, keys, 0.4)
+            };
+            let cotangent = normal(out.dims(), 99).autodiff();
+            let grads = (out.clone() * cotangent).sum().backward();
+            let mut found = vec![to_f64(&out.inner())];
+            found.extend(tensors.iter().map(|x| to_f64(&x.grad(&grads).expect("a gradient"))));
+            found
+        };
+        for (a, b) in run(false).into_iter().zip(run(true)) {
+            let n = a.len();
+            assert_close(&from_f64(a, [n]), &from_f64(b, [n]), 1e-12);
+        }
+    }
+}
+
+#[test]
+fn self_attention_equals_attention_of_its_thirds() {
+    let qkv = normal([BATCH, 9, 70, 5], 1);
+    let [q, k, v] = [0, 3, 6].map(|first| qkv.clone().narrow(1, first, 3));
+    let w = normal([BATCH, 3, 70], 2);
+    for causal in [false, true] {
+        let expected = attention(q.clone(), k.clone(), v.clone(), Some(w.clone()), 0.3, causal);
+        assert_close(&self_attention(qkv.clone(), Some(w.clone()), 0.3, causal), &expected, 0.0);
+    }
+}
+
+#[test]
+#[should_panic(expected = "overlap")]
+fn parts_must_not_overlap() {
+    let (tensors, q, mut keys) = parts(2, 4);
+    keys[0].v = Part { first: 2, ..keys[0].v };
+    let _ = attention_of_parts(tensors, q, keys, 0.3);
+}
+
+#[test]
+#[should_panic(expected = "heads 6 to 8 of tensor 0, which has 7")]
+fn parts_must_lie_in_their_tensor() {
+    let (tensors, q, mut keys) = parts(2, 4);
+    keys[0].v = Part { first: 6, ..keys[0].v };
+    let _ = attention_of_parts(tensors, q, keys, 0.3);
 }
 
 #[test]

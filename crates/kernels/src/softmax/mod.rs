@@ -10,7 +10,8 @@
 //! own, or a window. A query whose keys are all blocked gets zeros,
 //! and no gradient passes through it.
 //!
-//! [`attention_of_heads`] gives runs of heads keys of their own, of different number.
+//! [`attention_of_heads`] gives runs of heads keys of their own, of different number;
+//! [`attention_of_parts`] reads queries, keys and values where one map has put them side by side.
 //!
 //! Three forms compute the same function: [`mod@reference`] from the definition, [`composed`] of Burn
 //! operations on any device, and the fused form behind [`attention`] on the CPU.
@@ -23,10 +24,12 @@ mod backward;
 mod centring;
 mod composed;
 mod forward;
+mod fused;
 #[cfg(test)]
 mod heads_tests;
 mod mask;
 mod op;
+mod part;
 mod problem;
 pub mod reference;
 mod scratch;
@@ -36,5 +39,8 @@ mod tests;
 pub use composed::{composed, composed_of_heads, composed_weights};
 pub(crate) use forward::{Inputs, forward_here};
 pub use mask::KeyMask;
-pub use op::{HeadKeys, KeyWeight, attention, attention_of_heads};
+pub use op::{
+    HeadKeys, KeyWeight, attention, attention_of_heads, attention_of_parts, self_attention,
+};
+pub use part::Part;
 pub(crate) use problem::Problem;

@@ -23,7 +23,7 @@ pub(crate) struct Problem {
     pub(crate) d_v: usize,
     pub(crate) scale: f64,
     pub(crate) mask: KeyMask,
-    /// Heads in a row of the queries, the result and their gradients, of which `heads` are meant.
+    /// Heads in a row of the result, of which `heads` are meant.
     pub(crate) row_heads: usize,
 }
 

@@ -22,7 +22,7 @@ use regard_kernels::linear;
 use regard_kernels::log_linear::{self, Context, LogLinear, Values};
 use regard_kernels::pointwise::Activation;
 use regard_kernels::quadrature::log_weights;
-use regard_kernels::softmax::attention;
+use regard_kernels::softmax::{attention, self_attention};
 use serde::{Deserialize, Serialize};
 
 use super::{join_heads, split_heads};
@@ -127,6 +127,16 @@ fn projection(d_model: usize) -> AffineConfig {
     AffineConfig { d_in: d_model, d_out: d_model, weight, bias }
 }
 
+/// `1/√d_head`.
+fn scale(d_head: usize) -> f64 {
+    1.0 / (d_head as f64).sqrt()
+}
+
+/// Whether all weights are the same: then they cancel.
+fn is_equal(weights: &[f64]) -> bool {
+    weights.windows(2).all(|pair| pair[0].to_bits() == pair[1].to_bits())
+}
+
 impl ContinuumAttention {
     /// Self-attention.
     ///
@@ -144,7 +154,30 @@ impl ContinuumAttention {
         weights: &[f64],
         blocked: Option<Tensor<2, Bool>>,
     ) -> Tensor<3> {
-        self.cross(x.clone(), x, weights, blocked)
+        if self.config.kernel != ContinuumKernel::Softmax || self.drops(&x) {
+            return self.cross(x.clone(), x, weights, blocked);
+        }
+        let [batch, points, _] = x.dims();
+        if let Some(blocked) = &blocked {
+            assert_shape!(blocked, [batch, points]);
+        }
+        let heads = self.config.n_heads;
+        let maps = [&self.query, &self.key, &self.value];
+        let qkv = split_heads(Affine::side_by_side(&maps, x), 3 * heads);
+        let [_, _, _, d_head] = qkv.dims();
+        let like = (&qkv.device().without_autodiff(), qkv.dtype());
+        let log_weights = if is_equal(weights) && blocked.is_none() {
+            None
+        } else {
+            Some(log_weights(weights, blocked, [batch, heads, points], like))
+        };
+        let o = self_attention(qkv, log_weights, scale(d_head), false);
+        self.output.forward(join_heads(o), Activation::Identity)
+    }
+
+    /// Whether some of the weights of attention are set to zero.
+    fn drops<const D: usize>(&self, x: &Tensor<D>) -> bool {
+        self.config.dropout > 0.0 && x.device().is_autodiff()
     }
 
     /// Cross-attention: what queries read of another function.
@@ -185,16 +218,15 @@ impl ContinuumAttention {
     ) -> Tensor<4> {
         let [batch, heads, points, d_head] = k.dims();
         let like = (&q.device().without_autodiff(), q.dtype());
-        let scale = 1.0 / (d_head as f64).sqrt();
-        // Equal weights cancel.
-        let equal = weights.windows(2).all(|pair| pair[0].to_bits() == pair[1].to_bits());
+        let scale = scale(d_head);
+        let equal = is_equal(weights);
         let log_weights = |heads| {
             let needed = !equal || blocked.is_some();
             let shape = [batch, heads, points];
             needed.then(|| log_weights(weights, blocked.clone(), shape, like))
         };
         match self.config.kernel {
-            ContinuumKernel::Softmax if self.config.dropout > 0.0 && q.device().is_autodiff() => {
+            ContinuumKernel::Softmax if self.drops(&q) => {
                 let scores = q.matmul(k.swap_dims(2, 3)) * scale;
                 let scores = match log_weights(heads) {
                     None => scores,

@@ -17,7 +17,7 @@ use burn::tensor::{Bool, Device, Tensor, assert_shape};
 use regard_kernels::mask::padding_log_weight;
 use regard_kernels::plan::{PlanBuilder, Slot};
 use regard_kernels::pointwise::Activation;
-use regard_kernels::softmax::attention;
+use regard_kernels::softmax::{attention, self_attention};
 use serde::{Deserialize, Serialize};
 
 use super::{Attention, HeadMaps, Recurrent, State, StateVisitor, join_heads, split_heads};
@@ -187,10 +187,10 @@ impl SoftmaxAttention {
             assert_shape!(blocked, [batch, time]);
             padding_log_weight(blocked, self.n_heads).cast(x.dtype())
         });
-        let [q, k, v] =
-            [&self.query, &self.key, &self.value].map(|layer| self.heads(layer, x.clone()));
-        let [_, _, _, d_head] = q.dims();
-        attention(q, k, v, log_weight, scale(d_head), self.causal)
+        let maps = [&self.query, &self.key, &self.value];
+        let qkv = split_heads(Affine::side_by_side(&maps, x), 3 * self.n_heads);
+        let [_, _, _, d_head] = qkv.dims();
+        self_attention(qkv, log_weight, scale(d_head), self.causal)
     }
 
     /// Whether a row sees only itself and earlier rows.

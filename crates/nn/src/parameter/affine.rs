@@ -2,7 +2,7 @@
 
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor};
-use regard_kernels::affine::affine;
+use regard_kernels::affine::{affine, side_by_side};
 use regard_kernels::plan::{PlanBuilder, Slot};
 use regard_kernels::pointwise::Activation;
 
@@ -91,6 +91,19 @@ impl Affine {
     #[must_use]
     pub fn forward(&self, x: Tensor<3>, activation: Activation) -> Tensor<3> {
         affine(x, self.weight.val(), Some(self.bias.val()), activation)
+    }
+
+    /// Several maps of the same rows, their results side by side.
+    ///
+    /// # Shapes
+    /// - `x`: `[batch, time, d_in]`
+    /// - returns: `[batch, time, Σ d_out]`
+    ///
+    /// # Panics
+    /// As [`side_by_side`].
+    #[must_use]
+    pub(crate) fn side_by_side(maps: &[&Self], x: Tensor<3>) -> Tensor<3> {
+        side_by_side(x, maps.iter().map(|map| (map.weight.val(), map.bias.val())).collect())
     }
 
     /// The map as a step of a plan; shapes as in [`Affine::forward`] without the batch.

@@ -289,6 +289,12 @@ impl PrimalDualConfig {
         }
     }
 
+    /// Whether queries or keys are changed between their maps and the kernel.
+    pub(super) fn changes_rows(&self) -> bool {
+        self.kernel == AttentionKernel::Linear
+            || self.batch_norm.is_some_and(|norm| self.causal || norm.scale)
+    }
+
     /// Which keys a query sees in heads of a rate.
     pub(super) fn mask(&self, rate: usize) -> KeyMask {
         match self.kernel {

@@ -1,9 +1,11 @@
 //! Attention on heads whose keys are pooled already: kernel, normalisation, masks.
 
-use burn::tensor::{Bool, Tensor};
+use burn::tensor::{Bool, DType, Tensor};
 use regard_kernels::linear;
 use regard_kernels::mask::padding_log_weight;
-use regard_kernels::softmax::{HeadKeys, KeyWeight, attention_of_heads, composed_weights};
+use regard_kernels::softmax::{
+    HeadKeys, KeyWeight, Part, attention_of_heads, attention_of_parts, composed_weights,
+};
 
 use super::config::{AttentionKernel, PrimalDualConfig};
 
@@ -12,10 +14,10 @@ const EPS: f64 = 1e-5;
 
 /// Keys and values of consecutive heads of one rate.
 #[derive(Debug, Clone)]
-pub(super) struct RunKeys {
+pub(super) struct RunKeys<T = Tensor<4>> {
     /// `[batch, heads of the run, keys, d_head]`.
-    pub(super) k: Tensor<4>,
-    pub(super) v: Tensor<4>,
+    pub(super) k: T,
+    pub(super) v: T,
     /// `[batch, keys]`.
     pub(super) blocked: Option<Tensor<2, Bool>>,
     pub(super) rate: usize,
@@ -47,6 +49,26 @@ pub(super) fn attend(
             joined(runs.into_iter().map(run).collect())
         }
     }
+}
+
+/// The same from heads of shared tensors, of an attention that takes queries and keys as they are.
+pub(super) fn attend_in_place(
+    config: &PrimalDualConfig,
+    tensors: Vec<Tensor<4>>,
+    q: Part,
+    runs: Vec<RunKeys<Part>>,
+    beta: Option<Tensor<1>>,
+) -> Tensor<4> {
+    let (scale, dtype) = (scale(&tensors[q.tensor]), tensors[q.tensor].dtype());
+    let mut head = 0;
+    let run = |run: RunKeys<Part>| {
+        let heads = run.k.heads;
+        let beta = beta.clone().map(|beta| beta.narrow(0, head, heads));
+        head += heads;
+        plain(config, run, beta, (heads, dtype))
+    };
+    let keys = runs.into_iter().map(run).collect();
+    attention_of_parts(tensors, q, keys, scale)
 }
 
 /// The weights of every run, `[batch, heads of the run, time, keys]`.
@@ -115,33 +137,37 @@ fn prepare(
                 Some(beta) if scales => scaled(config, q, run, beta),
                 Some(beta) => {
                     let mean = prefix_mean(run.k.clone(), run.blocked.clone());
-                    (q - mean * per_head(beta), plain(config, run))
+                    (q - mean * per_head(beta), own(config, run, None))
                 }
-                None => (q, plain(config, run)),
+                None => (q, own(config, run, None)),
             }
         };
         let (q, keys) = parts.into_iter().map(part).unzip();
         return Prepared::Softmax(joined(q), keys);
     }
-    let part = |(_, _, run, beta): (_, _, RunKeys, Option<Tensor<1>>)| match beta {
-        None => plain(config, run),
-        Some(beta) => {
-            let weight = KeyWeight::Centred { beta, blocked: run.blocked };
-            HeadKeys { k: run.k, v: run.v, weight, mask: config.mask(run.rate) }
-        }
-    };
+    let part = |(_, _, run, beta)| own(config, run, beta);
     Prepared::Softmax(q, parts.into_iter().map(part).collect())
 }
 
-/// Keys as they are.
-fn plain(config: &PrimalDualConfig, run: RunKeys) -> HeadKeys {
-    let weight = match run.blocked {
-        None => KeyWeight::None,
-        Some(blocked) => {
-            KeyWeight::Log(padding_log_weight(blocked, run.k.dims()[1]).cast(run.k.dtype()))
-        }
+/// Keys as they are; `β` asks for centring.
+fn plain<T>(
+    config: &PrimalDualConfig,
+    run: RunKeys<T>,
+    beta: Option<Tensor<1>>,
+    (heads, dtype): (usize, DType),
+) -> HeadKeys<T> {
+    let weight = match (beta, run.blocked) {
+        (Some(beta), blocked) => KeyWeight::Centred { beta, blocked },
+        (None, Some(blocked)) => KeyWeight::Log(padding_log_weight(blocked, heads).cast(dtype)),
+        (None, None) => KeyWeight::None,
     };
     HeadKeys { k: run.k, v: run.v, weight, mask: config.mask(run.rate) }
+}
+
+/// [`plain`] of tensors of their own.
+fn own(config: &PrimalDualConfig, run: RunKeys, beta: Option<Tensor<1>>) -> HeadKeys {
+    let like = (run.k.dims()[1], run.k.dtype());
+    plain(config, run, beta, like)
 }
 
 /// Centred and scaled, for softmax: `w = 1/(σ² + ε)` into the queries, `−β/√d_head Σ_d w μ k` into a
@@ -159,7 +185,7 @@ fn scaled(
     let bias = run.k.clone().matmul(direction.swap_dims(2, 3));
     let [batch, heads, time, _] = bias.dims();
     let bias = bias.reshape([batch, heads, time]);
-    let keys = plain(config, run);
+    let keys = own(config, run, None);
     let weights = match keys.weight {
         KeyWeight::Log(padding) => bias + padding,
         _ => bias,

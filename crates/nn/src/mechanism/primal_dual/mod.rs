@@ -31,6 +31,7 @@ use burn::module::{Module, Param};
 use burn::tensor::{Bool, Tensor, assert_shape};
 use regard_kernels::pointwise::Activation;
 use regard_kernels::pooling::pool;
+use regard_kernels::softmax::Part;
 
 use self::heads::RunKeys;
 pub use config::{
@@ -86,8 +87,12 @@ impl PrimalDualAttention {
     /// - returns: `[batch, heads, time, d_head]`
     #[must_use]
     pub fn head_outputs(&self, x: Tensor<3>, blocked: Option<Tensor<2, Bool>>) -> Tensor<4> {
-        let (q, runs, beta) = self.project(x, blocked);
-        heads::attend(&self.config, q, runs, beta)
+        if self.config.changes_rows() {
+            let (q, runs, beta) = self.project(x, blocked);
+            return heads::attend(&self.config, q, runs, beta);
+        }
+        let (tensors, q, runs) = self.project_side_by_side(x, blocked);
+        heads::attend_in_place(&self.config, tensors, q, runs, self.beta())
     }
 
     /// The weight `β` of the mean, one per head; `None` without batch normalisation.
@@ -133,23 +138,10 @@ impl PrimalDualAttention {
         x: Tensor<3>,
         blocked: Option<Tensor<2, Bool>>,
     ) -> (Tensor<4>, Vec<RunKeys>, Option<Tensor<1>>) {
-        let [batch, time, _] = x.dims();
-        if let Some(blocked) = &blocked {
-            assert_shape!(blocked, [batch, time]);
-        }
         let q = self.query.forward(x.clone(), Activation::Identity);
         let q = split_heads(q, self.config.n_heads);
-        // Runs of one rate that are not neighbours share their means.
-        let mut means: Vec<(usize, Tensor<3>, Option<Tensor<2, Bool>>)> = Vec::new();
-        let runs = self.runs.iter().map(|run| {
-            let known = means.iter().find(|(rate, ..)| *rate == run.rate && run.factors.is_none());
-            let (x, blocked) = if let Some((_, x, blocked)) = known {
-                (x.clone(), blocked.clone())
-            } else {
-                let pooled = run.pool(&self.config, x.clone(), blocked.clone());
-                means.push((run.rate, pooled.0.clone(), pooled.1.clone()));
-                pooled
-            };
+        let rows = self.rows_of_runs(&x, blocked);
+        let runs = self.runs.iter().zip(rows).map(|(run, (x, blocked))| {
             let heads = |layer: &Affine| {
                 split_heads(layer.forward(x.clone(), Activation::Identity), run.n_heads)
             };
@@ -157,6 +149,62 @@ impl PrimalDualAttention {
         });
         let runs = runs.collect();
         (q, runs, self.beta())
+    }
+
+    /// The same with one product for all maps of the same rows, whose results stay side by side: the
+    /// tensors, and where in them queries, keys and values are.
+    fn project_side_by_side(
+        &self,
+        x: Tensor<3>,
+        blocked: Option<Tensor<2, Bool>>,
+    ) -> (Vec<Tensor<4>>, Part, Vec<RunKeys<Part>>) {
+        let n_heads = self.config.n_heads;
+        let q = Part { tensor: 0, first: 0, heads: n_heads };
+        // Heads at full rate come first, and share the rows of the queries.
+        let shares = |i: usize, run: &HeadRun| i == 0 && run.rate == 1;
+        let mut tensors = Vec::with_capacity(1 + self.runs.len());
+        let rows = self.rows_of_runs(&x, blocked);
+        if !shares(0, &self.runs[0]) {
+            tensors.push(split_heads(self.query.forward(x, Activation::Identity), n_heads));
+        }
+        let runs = self.runs.iter().zip(rows).enumerate().map(|(i, (run, (rows, blocked)))| {
+            let heads = run.n_heads;
+            let (maps, first) = if shares(i, run) {
+                (vec![&self.query, &run.key, &run.value], n_heads)
+            } else {
+                (vec![&run.key, &run.value], 0)
+            };
+            let tensor = tensors.len();
+            tensors.push(split_heads(Affine::side_by_side(&maps, rows), first + 2 * heads));
+            let [k, v] = [first, first + heads].map(|first| Part { tensor, first, heads });
+            RunKeys { k, v, blocked, rate: run.rate }
+        });
+        let runs = runs.collect();
+        (tensors, q, runs)
+    }
+
+    /// The rows that keys and values of every run are made of, and which of them are blocked.
+    fn rows_of_runs(
+        &self,
+        x: &Tensor<3>,
+        blocked: Option<Tensor<2, Bool>>,
+    ) -> Vec<(Tensor<3>, Option<Tensor<2, Bool>>)> {
+        let [batch, time, _] = x.dims();
+        if let Some(blocked) = &blocked {
+            assert_shape!(blocked, [batch, time]);
+        }
+        // Runs of one rate that are not neighbours share their means.
+        let mut means: Vec<(usize, Tensor<3>, Option<Tensor<2, Bool>>)> = Vec::new();
+        let rows = self.runs.iter().map(|run| {
+            let known = means.iter().find(|(rate, ..)| *rate == run.rate && run.factors.is_none());
+            if let Some((_, x, blocked)) = known {
+                return (x.clone(), blocked.clone());
+            }
+            let pooled = run.pool(&self.config, x.clone(), blocked.clone());
+            means.push((run.rate, pooled.0.clone(), pooled.1.clone()));
+            pooled
+        });
+        rows.collect()
     }
 }
 
