@@ -17,17 +17,16 @@
 #![expect(clippy::excessive_precision, reason = "coefficients as they were computed")]
 
 use super::simd::{Scalar, Vector};
+use super::weight::WeightTables;
 
 /// Constants of the approximations at one precision.
-pub(crate) trait Tables: Scalar {
+pub(crate) trait Tables: WeightTables {
     /// `(exp(r) − 1 − r) / r²`, lowest power first.
     const EXP: &'static [Self];
     /// Chebyshev coefficients of `G`, lowest order first.
     const ERFCX: &'static [Self];
     /// `−ln 2` times the bias of the exponent: from here down the result is zero.
     const EXP_LOW: Self;
-    /// Down to here a weight of a softmax is more than zero: see [`weight`].
-    const WEIGHT_LOW: Self;
     /// The largest argument with a finite result.
     const EXP_HIGH: Self;
     const LOG2_E: Self;
@@ -62,7 +61,6 @@ impl Tables for f32 {
         8.234_609e-8,
     ];
     const EXP_LOW: f32 = -88.029_69;
-    const WEIGHT_LOW: f32 = -44.361_42;
     const EXP_HIGH: f32 = 88.37;
     const LOG2_E: f32 = std::f32::consts::LOG2_E;
     const ROUNDING: f32 = 12_582_912.0 + 127.0;
@@ -110,7 +108,6 @@ impl Tables for f64 {
         1.572_934_955_301_261_2e-15,
     ];
     const EXP_LOW: f64 = -709.089_565_712_824_1;
-    const WEIGHT_LOW: f64 = -354.891_356_446_692;
     const EXP_HIGH: f64 = 709.43;
     const LOG2_E: f64 = std::f64::consts::LOG2_E;
     const ROUNDING: f64 = 6_755_399_441_055_744.0 + 1023.0;
@@ -127,20 +124,6 @@ pub(crate) unsafe fn exp<V: Vector<Scalar: Tables>>(x: V) -> V {
     unsafe {
         let (power, r, p) = reduce(x);
         p.mul_add(r, one).mul_add(r, one).mul(power)
-    }
-}
-
-/// `exp(x)` as a weight beside others of which the largest is near 1: zero below
-/// [`Tables::WEIGHT_LOW`], which is `−64 ln 2` in f32 and `−512 ln 2` in f64; NaN for NaN.
-///
-/// What is cut off is less than half a unit in the last place of the sum of the weights, for up to 2^39 of
-/// them. What it buys: products with such weights are no subnormal numbers, which some processors handle
-/// in microcode.
-#[inline(always)]
-pub(crate) unsafe fn weight<V: Vector<Scalar: Tables>>(x: V) -> V {
-    unsafe {
-        let below = V::splat(V::Scalar::WEIGHT_LOW).sub(x);
-        below.select_positive(V::zero(), exp(x))
     }
 }
 
@@ -256,7 +239,7 @@ pub(crate) unsafe fn normal<V: Vector<Scalar: Tables>>(x: V) -> (V, V) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::dispatch::{Kernel, Level, launch, launch_at, level};
+    use super::super::dispatch::{Kernel, Level, launch_at, level};
     use super::*;
 
     struct Apply<'a, S> {
@@ -302,38 +285,6 @@ mod tests {
                 assert!(error.abs() < 2.5e-7, "exp({x}) = {}, error {error}", y[0]);
             }
         }
-    }
-
-    #[test]
-    fn weights_are_exponentials_or_zero() {
-        struct Weights<'a, S>(&'a [S], &'a mut [S]);
-        impl<S: Tables> Kernel<S> for Weights<'_, S> {
-            #[inline(always)]
-            unsafe fn run<V: Vector<Scalar = S>>(self) {
-                for (x, to) in self.0.iter().zip(self.1) {
-                    *to = unsafe { weight(V::splat(*x)).largest() };
-                }
-            }
-        }
-        fn check<S: Tables>(low: f64, tolerance: f64) {
-            let x = [0.0, -1.5, low + 0.01, low - 0.01, -1e4, f64::NEG_INFINITY, f64::NAN];
-            let numbers = x.map(S::from_f64);
-            let mut found = [S::ZERO; 7];
-            unsafe { launch(Weights(&numbers, &mut found)) };
-            let found = found.map(Scalar::to_f64);
-            for i in 0..3 {
-                assert!(
-                    (found[i] / x[i].exp() - 1.0).abs() < tolerance,
-                    "exp({}): {}",
-                    x[i],
-                    found[i]
-                );
-            }
-            assert_eq!(found[3..6], [0.0; 3]);
-            assert!(found[6].is_nan());
-        }
-        check::<f32>(-64.0 * std::f64::consts::LN_2, 1e-5);
-        check::<f64>(-512.0 * std::f64::consts::LN_2, 1e-13);
     }
 
     #[test]

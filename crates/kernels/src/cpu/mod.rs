@@ -13,3 +13,4 @@ pub(crate) mod matmul;
 pub(crate) mod op;
 pub(crate) mod simd;
 pub(crate) mod view;
+pub(crate) mod weight;

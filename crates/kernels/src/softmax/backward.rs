@@ -8,10 +8,11 @@
 //! ```
 //!
 //! Source: Dao et al. 2022, arXiv:2205.14135, appendix B.2; Dao 2023, algorithm 2. Differs: the
-//! additive log-weight `w` per key and its gradient. Cost: `10 time_q time_k d_head` flops; memory
+//! additive log-weight `w` per key and its gradient; scores in units of `ln 2`. Cost: `10 time_q time_k d_head` flops; memory
 //! beside the gradients: a fixed number of partial `∂Q`, and tiles per thread.
 #![expect(unsafe_code, reason = "SIMD kernel on raw memory")]
 
+use std::f64::consts::LOG2_E;
 use std::ops::Range;
 
 use rayon::prelude::*;
@@ -22,10 +23,11 @@ use super::scratch::{KEYS, PADDING, QUERIES, Scratch, is_narrow, store_sums};
 use crate::cpu::aligned::Aligned;
 use crate::cpu::dispatch::{Kernel, launch};
 use crate::cpu::layout::{copy_rows, pair_rows};
-use crate::cpu::math::{Tables, weight};
+use crate::cpu::math::Tables;
 use crate::cpu::matmul::{MatMul, fit_pairs};
 use crate::cpu::simd::Vector;
 use crate::cpu::view::{Output, Ptr, Storage, View};
+use crate::cpu::weight::weight;
 use crate::pointwise::add_rows;
 
 /// Work is cut into at least this many tasks where the shape allows; a constant, so that the
@@ -222,11 +224,12 @@ impl<S: Storage + Tables> Chunk<'_, S> {
     #[inline(always)]
     unsafe fn store_keys<V: Vector<Scalar = S>>(&self, scratch: &Scratch<S>, key: usize, n: usize) {
         let p = self.p;
-        let scale = S::from_f64(p.scale);
         let to = |rows: &Rows<S>| (rows.at(self.batch * p.time_k + key, self.head), rows.row);
         unsafe {
-            store_sums::<V>(&scratch.dk, scratch.row, [n, p.d_k], to(&self.k), scale);
-            store_sums::<V>(&scratch.dv, scratch.row, [n, p.d_v], to(&self.v), S::ONE);
+            let length = p.d_k * if is_narrow::<V>(p.d_k) { scratch.row } else { n };
+            scale_row::<V>(scratch.dk.ptr().0, length, S::from_f64(p.scale));
+            store_sums::<V>(&scratch.dk, scratch.row, [n, p.d_k], to(&self.k));
+            store_sums::<V>(&scratch.dv, scratch.row, [n, p.d_v], to(&self.v));
             let to = self.w.at((self.batch * p.heads + self.head) * p.time_k + key);
             to.copy_from_nonoverlapping(scratch.dw.ptr().0, n);
         }
@@ -273,7 +276,11 @@ impl<S: Storage + Tables> Chunk<'_, S> {
             let head_row = (self.batch * p.heads + self.head) * p.time_q + first;
             for r in 0..rows {
                 let seen = within(p.visible_keys(first + r), key, n);
-                self.score_gradients::<V>(scratch, r, seen, width, head_row + r);
+                if inputs.log_weight.is_some() {
+                    self.score_gradients::<V, true>(scratch, r, seen, width, head_row + r);
+                } else {
+                    self.score_gradients::<V, false>(scratch, r, seen, width, head_row + r);
+                }
             }
             // ∂V += Pᵀ G and ∂K += dSᵀ Q, or both sides transposed.
             let product = |a: Ptr<S>, b: &Aligned<S>, d: usize, c: &Aligned<S>| {
@@ -330,9 +337,10 @@ impl<S: Storage + Tables> Chunk<'_, S> {
         }
     }
 
-    /// Row `r`: products become `P`, `dP` becomes `dS`, and `dS` is added to `∂w`.
+    /// Row `r`: products become `P`, `dP` becomes `dS`, and `dS` is added to `∂w`. Without `BIAS` the
+    /// log-weights are all zero and not read.
     #[inline(always)]
-    unsafe fn score_gradients<V: Vector<Scalar = S>>(
+    unsafe fn score_gradients<V: Vector<Scalar = S>, const BIAS: bool>(
         &self,
         scratch: &Scratch<S>,
         r: usize,
@@ -341,8 +349,9 @@ impl<S: Storage + Tables> Chunk<'_, S> {
         row: usize,
     ) {
         unsafe {
-            let scale = V::splat(S::from_f64(self.p.scale));
-            let lse = V::splat(*self.saved.lse.at(row));
+            let scale = V::splat(S::from_f64(self.p.scale * LOG2_E));
+            let lse = *self.saved.lse.at(row);
+            let minus_lse = V::splat(S::ZERO.sub(lse.mul(S::from_f64(LOG2_E))));
             let dot = V::splat(self.dot[row]);
             let (bias, dw) = (scratch.bias.ptr(), scratch.dw.ptr());
             let p = scratch.p.ptr().at(r * scratch.row);
@@ -351,12 +360,14 @@ impl<S: Storage + Tables> Chunk<'_, S> {
                 *p.add(j) = S::NEG_INFINITY;
             }
             for j in (0..width).step_by(V::LANES) {
-                let s = V::load(p.add(j)).mul_add(scale, V::load(bias.at(j)));
-                let weight = weight(s.sub(lse));
+                let shift = if BIAS { V::load(bias.at(j)).add(minus_lse) } else { minus_lse };
+                let weight = weight(V::load(p.add(j)).mul_add(scale, shift));
                 let gradient = V::load(ds.add(j)).sub(dot).mul(weight);
                 weight.store(p.add(j));
                 gradient.store(ds.add(j));
-                V::load(dw.at(j)).add(gradient).store(dw.at(j));
+                if BIAS {
+                    V::load(dw.at(j)).add(gradient).store(dw.at(j));
+                }
             }
         }
     }

@@ -8,21 +8,25 @@
 //! l' = e^{m − m'} l + rowsum P      O' = e^{m − m'} O + P V      o = O / l,  lse = m + ln l
 //! ```
 //!
+//! Scores, log-weights and the maximum are kept in units of `ln 2`, so that a weight is a power of two.
+//!
 //! Source: Milakov & Gimelshein 2018, arXiv:1805.02867; Dao 2023, arXiv:2307.08691, algorithm 1.
 //! Cost: `2 time_q time_k (d_k + d_v)` flops (half of it when causal, tiles in sight when windowed); memory beside the result:
 //! one packed copy of the keys and values and a tile of scores per thread.
 #![expect(unsafe_code, reason = "SIMD kernel on raw memory")]
 
+use std::f64::consts::{LN_2, LOG2_E};
 use std::ops::Range;
 
 use super::Problem;
 use crate::cpu::aligned::Aligned;
 use crate::cpu::dispatch::{Kernel, lanes, launch};
 use crate::cpu::layout::{copy_rows, pair_rows};
-use crate::cpu::math::{Tables, exp, weight};
+use crate::cpu::math::Tables;
 use crate::cpu::matmul::{MatMul, fit_pairs};
 use crate::cpu::simd::{Scalar, Vector};
 use crate::cpu::view::{Output, Ptr, Storage, View};
+use crate::cpu::weight::weight;
 use crate::pointwise::load;
 
 /// Queries per tile: a multiple of 6 and 12, the rows of the matrix product's register tiles.
@@ -292,7 +296,7 @@ impl<S: Storage + Tables> Kernel<S> for Tile<'_, S> {
                 scale_row::<V>(row, d_v, S::from_f64(inverse));
                 copy_rows::<V>([1, d_v], (row, d_v), (to, d_v));
                 if let Some(to) = self.lse {
-                    let lse = if blocked { f64::INFINITY } else { m.to_f64() + l.to_f64().ln() };
+                    let lse = if blocked { f64::INFINITY } else { log_sum(m, l) };
                     *to.at(head_index * p.time_q + t) = S::from_f64(lse);
                 }
             }
@@ -339,7 +343,7 @@ pub(super) fn within(keys: Range<usize>, key: usize, n: usize) -> Range<usize> {
     keys.start.saturating_sub(key).min(n)..keys.end.saturating_sub(key).min(n)
 }
 
-/// Turns a row of products into weights, updates `m` and `l`, returns `e^{m − m'}`.
+/// Turns a row of products into weights, updates `m` and `l`, returns `2^{m − m'}`.
 ///
 /// Entries outside `seen` become zero. Without `BIAS` the log-weights are all zero and not read.
 #[inline(always)]
@@ -352,16 +356,17 @@ unsafe fn weights<V: Vector<Scalar: Tables>, const BIAS: bool>(
     l: &mut V::Scalar,
 ) -> V::Scalar {
     unsafe {
-        let scale = V::splat(V::Scalar::from_f64(scale));
+        let scale = V::splat(V::Scalar::from_f64(scale * LOG2_E));
         for j in (0..seen.start).chain(seen.end..bias.len()) {
             *row.add(j) = V::Scalar::NEG_INFINITY;
         }
         let mut largest = V::splat(V::Scalar::NEG_INFINITY);
         for j in (0..bias.len()).step_by(V::LANES) {
-            let s = V::load(row.add(j)).mul(scale);
-            let s = if BIAS { s.add(V::load(bias.as_ptr().add(j))) } else { s };
+            let s = V::load(row.add(j));
+            let s = if BIAS { s.mul_add(scale, V::load(bias.as_ptr().add(j))) } else { s };
             largest = s.max(largest);
         }
+        let largest = if BIAS { largest } else { largest.mul(scale) };
         let old = *m;
         let tile_max = largest.largest();
         let new = if tile_max > old { tile_max } else { old };
@@ -376,11 +381,16 @@ unsafe fn weights<V: Vector<Scalar: Tables>, const BIAS: bool>(
             sum = sum.add(w);
         }
         let shrink =
-            if new == old { V::Scalar::ONE } else { exp(V::splat(old).add(minus)).largest() };
+            if new == old { V::Scalar::ONE } else { weight(V::splat(old).add(minus)).largest() };
         *m = new;
         *l = l.mul(shrink).add(sum.sum());
         shrink
     }
+}
+
+/// `ln(l 2^m)`.
+fn log_sum<S: Scalar>(m: S, l: S) -> f64 {
+    m.to_f64().mul_add(LN_2, l.to_f64().ln())
 }
 
 /// `row *= factor`.

@@ -61,7 +61,7 @@ impl Problem {
         }
     }
 
-    /// Log-weights of `n` keys from `first`; the rest of `bias` blocks (−∞).
+    /// Log-weights of `n` keys from `first`, in units of `ln 2`; the rest of `bias` blocks (−∞).
     #[inline(always)]
     pub(super) fn key_bias<S: Scalar>(
         log_weight: Option<&View<S, 3>>,
@@ -74,9 +74,10 @@ impl Problem {
         match log_weight {
             None => keys.fill(S::ZERO),
             Some(w) => {
+                let log2_e = S::from_f64(std::f64::consts::LOG2_E);
                 let from = w.ptr.at(batch * w.strides[0] + head * w.strides[1] + first);
                 for (i, key) in keys.iter_mut().enumerate() {
-                    *key = unsafe { *from.add(i) };
+                    *key = unsafe { *from.add(i) }.mul(log2_e);
                 }
             }
         }

@@ -3,8 +3,9 @@
 
 use super::Problem;
 use crate::cpu::aligned::Aligned;
+use crate::cpu::layout::copy_rows;
 use crate::cpu::math::Tables;
-use crate::cpu::simd::{Scalar, Vector};
+use crate::cpu::simd::Vector;
 use crate::cpu::view::Storage;
 
 /// Queries per tile; rows of the products that make `∂Q`.
@@ -62,20 +63,20 @@ impl<S: Storage + Tables> Scratch<S> {
     }
 }
 
-/// Writes `n` rows of `d` sums over queries, times `scale`, to rows at a distance.
+/// Writes `n` rows of `d` sums over queries to rows at a distance.
 #[inline(always)]
 pub(super) unsafe fn store_sums<V: Vector>(
     sums: &Aligned<V::Scalar>,
     row: usize,
     [n, d]: [usize; 2],
-    (to, to_row): (*mut V::Scalar, usize),
-    scale: V::Scalar,
+    to: (*mut V::Scalar, usize),
 ) {
-    let (step_row, step) = if is_narrow::<V>(d) { (1, row) } else { (d, 1) };
-    for r in 0..n {
-        for j in 0..d {
-            let sum = sums.ptr().at(r * step_row + j * step);
-            unsafe { *to.add(r * to_row + j) = (*sum).mul(scale) };
+    let from = sums.ptr().0.cast_const();
+    unsafe {
+        if is_narrow::<V>(d) {
+            V::transpose([d, n], (from, row), to);
+        } else {
+            copy_rows::<V>([n, d], (from, d), to);
         }
     }
 }
