@@ -38,28 +38,8 @@ pub fn split_in_turn(x: Tensor<3>, heads: usize) -> Tensor<4> {
     }
 }
 
-/// Features head by head to features of all heads in turn: the inverse of [`split_in_turn`].
-///
-/// # Shapes
-/// - `x`: `[batch, heads, time, d]`
-/// - returns: `[batch, time, d · heads]`
-#[must_use]
-pub fn join_in_turn(x: Tensor<4>) -> Tensor<3> {
-    let [batch, heads, time, d] = x.dims();
-    if on_cpu(&x) {
-        apply(Join { heads }, [x.into_dispatch()])
-    } else {
-        x.permute([0, 2, 3, 1]).reshape([batch, time, d * heads])
-    }
-}
-
 #[derive(Clone, Copy, Debug)]
 struct Split {
-    heads: usize,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Join {
     heads: usize,
 }
 
@@ -74,20 +54,6 @@ impl FusedOp<1> for Split {
     fn backward(&self, (): (), grad: FlexTensor, _: [bool; 1]) -> [Option<FlexTensor>; 1] {
         let grad = with_contiguous_rows(grad);
         [Some(by_dtype!(grad, join(&grad)))]
-    }
-}
-
-impl FusedOp<1> for Join {
-    type Saved = ();
-
-    fn forward(&self, [x]: [FlexTensor; 1]) -> (FlexTensor, ()) {
-        let x = with_contiguous_rows(x);
-        (by_dtype!(x, join(&x)), ())
-    }
-
-    fn backward(&self, (): (), grad: FlexTensor, _: [bool; 1]) -> [Option<FlexTensor>; 1] {
-        let grad = contiguous(grad);
-        [Some(by_dtype!(grad, split(&grad, self.heads)))]
     }
 }
 
@@ -112,6 +78,7 @@ fn split<S: Storage + Tables>(x: &FlexTensor, heads: usize) -> FlexTensor {
     unsafe { y.finish([batch, heads, time, d]) }
 }
 
+/// The inverse of [`split`].
 fn join<S: Storage + Tables>(x: &FlexTensor) -> FlexTensor {
     let [batch, heads, time, d] = dims(x);
     let features = heads * d;
@@ -147,6 +114,7 @@ mod tests {
     use burn::tensor::FloatDType::{F32, F64};
 
     use super::*;
+    use crate::pointwise::inner_product;
     use crate::testing::{assert_gradients, from_f64, normal, to_f64};
 
     /// By the definition, element by element.
@@ -166,19 +134,27 @@ mod tests {
     }
 
     #[test]
-    fn equals_the_definition_and_its_inverse() {
+    fn equals_the_definition_with_its_gradient() {
         for (time, heads, d) in [(1, 1, 1), (7, 3, 5), (53, 4, 8), (16, 8, 64), (3, 5, 37)] {
             let x = normal([2, time, heads * d], 1);
             let expected = by_definition(&x, heads);
             for dtype in [F64, F32] {
                 let x = x.clone().cast(dtype);
-                let y = split_in_turn(x.clone(), heads);
                 let expected = expected.clone().cast(dtype);
-                assert_eq!(to_f64(&y), to_f64(&expected), "{time} × {heads} × {d}");
-                assert_eq!(to_f64(&join_in_turn(y.clone())), to_f64(&x), "{time} × {heads} × {d}");
-                // As attention returns it.
-                let turned = y.swap_dims(1, 2).mul_scalar(1.0).swap_dims(1, 2);
-                assert_eq!(to_f64(&join_in_turn(turned)), to_f64(&x), "{time} × {heads} × {d}");
+                // Once as it is, and once as attention returns it.
+                let turned = expected.clone().swap_dims(1, 2).mul_scalar(1.0).swap_dims(1, 2);
+                for upstream in [expected.clone(), turned] {
+                    let tracked = x.clone().autodiff().require_grad();
+                    let y = split_in_turn(tracked.clone(), heads);
+                    assert_eq!(
+                        to_f64(&y.clone().inner()),
+                        to_f64(&expected),
+                        "{time} × {heads} × {d}"
+                    );
+                    let grads = inner_product(y, upstream.autodiff()).backward();
+                    let found = tracked.grad(&grads).expect("a leaf");
+                    assert_eq!(to_f64(&found), to_f64(&x), "{time} × {heads} × {d}");
+                }
             }
         }
     }
@@ -186,6 +162,5 @@ mod tests {
     #[test]
     fn gradients_match_central_differences() {
         assert_gradients([normal([2, 5, 12], 1)], |[x]| split_in_turn(x, 3), 1e-9);
-        assert_gradients([normal([2, 3, 5, 4], 4)], |[x]| join_in_turn(x), 1e-9);
     }
 }

@@ -1,16 +1,17 @@
 //! The operation and its gradient.
-#![expect(unsafe_code, reason = "SIMD kernel on raw memory, and calls of `gemm`")]
+#![expect(unsafe_code, reason = "SIMD kernel on raw memory")]
 
 use burn::tensor::{Tensor, assert_shape};
-use rayon::prelude::*;
 
 use super::product::{FEW, Packed, Rows, multiply};
+use super::weight_gradient::{SMALL, add_partial, add_product, n_groups, weight_gradient};
 use crate::cpu::dispatch::launch;
 use crate::cpu::math::Tables;
 use crate::cpu::op::{FusedOp, Input, apply, on_cpu};
-use crate::cpu::view::{FlexTensor, Output, Ptr, Storage, View, by_dtype, contiguous, dims};
+use crate::cpu::view::{FlexTensor, Output, Storage, View, by_dtype, contiguous, dims};
 use crate::pointwise::{
-    Activation, CHUNK, Epilogue, Slope, add_rows, column_sums, composed_activation, for_each_chunk,
+    Activation, CHUNK, Epilogue, Slope, column_sums, composed_activation, for_each_chunk,
+    for_each_chunk_of_groups,
 };
 
 /// `activation(x · weight + bias)`.
@@ -272,8 +273,18 @@ fn backward<S: Storage + Tables>(
     let g = View::<S, 3>::new(grad).ptr;
     // Without an activation `dz` is the gradient itself.
     let linear = activation == Activation::Identity;
-    let mut dz = Output::<S>::new(if linear { 0 } else { rows * d_out });
-    let dz_ptr = if linear { g } else { dz.ptr() };
+    // The weight's gradient is summed up where `dz` still is in cache, if the sum is small enough to stay there too.
+    let size = d_in * d_out;
+    let together = want_weight && size <= SMALL;
+    let groups = if together { n_groups(rows, size) } else { 0 };
+    let mut dw = Output::<S>::zeros(groups * size);
+    let dz_len = match (linear, together) {
+        (true, _) => 0,
+        (false, true) => groups * CHUNK * d_out,
+        (false, false) => rows * d_out,
+    };
+    let mut dz = Output::<S>::new(dz_len);
+    let (dz_ptr, dw_ptr) = (if linear { g } else { dz.ptr() }, dw.ptr());
     let slope = kept.slope.as_ref().map_or(g, |s| View::<S, 3>::new(s).ptr);
     let mut partial = Output::<S>::zeros(if want_bias { rows.div_ceil(CHUNK) * d_out } else { 0 });
     let partial_ptr = partial.ptr();
@@ -281,8 +292,10 @@ fn backward<S: Storage + Tables>(
     let w_t = want_x.then(|| unsafe { Packed::new(weight, d_out, d_in, 1, d_out) });
     let mut dx = want_x.then(|| Output::<S>::new(rows * d_in));
     let dx_ptr = dx.as_mut().map(Output::ptr);
-    for_each_chunk(rows, d_in * d_out, |first, n| unsafe {
-        let dz = dz_ptr.at(first * d_out);
+    let x_ptr = View::<S, 3>::new(&kept.x).ptr;
+    let chunk = |group: usize, first: usize, n: usize| unsafe {
+        let row = if together && !linear { group * CHUNK } else { first };
+        let dz = dz_ptr.at(row * d_out);
         if !linear || want_bias {
             launch(Slope {
                 rows: n,
@@ -297,71 +310,25 @@ fn backward<S: Storage + Tables>(
         if let (Some(w), Some(dx)) = (&w_t, dx_ptr) {
             multiply(Rows { m: n, a: dz, w, c: dx.at(first * d_in) });
         }
-    });
+        if together {
+            let to = dw_ptr.at(group * size);
+            add_product(x_ptr.at(first * d_in), dz, n, [d_in, d_out], to);
+        }
+    };
+    if together {
+        for_each_chunk_of_groups(groups, rows, size, chunk);
+    } else {
+        for_each_chunk(rows, size, |first, n| chunk(0, first, n));
+    }
     let dx = dx.map(|dx| unsafe { dx.finish([batch, time, d_in]) });
-    let dw = want_weight.then(|| weight_gradient(&kept.x, dz_ptr, [rows, d_in, d_out]));
+    let dw = want_weight.then(|| {
+        if together {
+            unsafe { add_partial(dw, groups, [d_in, d_out]) }
+        } else {
+            weight_gradient(&kept.x, dz_ptr, [rows, d_in, d_out])
+        }
+    });
     let bias = want_bias.then(|| unsafe { column_sums(partial_ptr, rows, d_out).finish([d_out]) });
     drop(dz);
     [dx, dw, bias]
-}
-
-/// Rows that share one partial `∂W`: fixed, so that the sum does not depend on threads.
-const GROUP_ROWS: usize = 512;
-/// At most so many partial sums.
-const MAX_GROUPS: usize = 8;
-
-/// `xᵀ dz`, by `gemm`: both factors are long, so packing them pays.
-///
-/// The result is small and the sum long, so the threads share the rows, not the result.
-fn weight_gradient<S: Storage>(
-    x: &FlexTensor,
-    dz: Ptr<S>,
-    [rows, d_in, d_out]: [usize; 3],
-) -> FlexTensor {
-    let x = View::<S, 3>::new(x).ptr;
-    let size = d_in * d_out;
-    let groups = (rows / GROUP_ROWS).clamp(1, MAX_GROUPS);
-    let rows_each = rows.div_ceil(groups);
-    let mut partial = Output::<S>::new(groups * size);
-    let to = partial.ptr();
-    let product = |group: usize| {
-        let first = group * rows_each;
-        let n = rows_each.min(rows - first);
-        let [row_in, row_out] = [d_in, d_out].map(usize::cast_signed);
-        unsafe {
-            gemm::gemm(
-                d_in,
-                d_out,
-                n,
-                to.at(group * size),
-                1,
-                row_out,
-                false,
-                x.at(first * d_in),
-                row_in,
-                1,
-                dz.at(first * d_out),
-                1,
-                row_out,
-                S::ZERO,
-                S::ONE,
-                false,
-                false,
-                false,
-                gemm::Parallelism::None,
-            );
-        }
-    };
-    if groups == 1 {
-        product(0);
-    } else {
-        (0..groups).into_par_iter().with_max_len(1).for_each(product);
-    }
-    if groups > 1 {
-        (0..d_in).into_par_iter().with_min_len(16).for_each(|row| {
-            let at = row * d_out;
-            unsafe { add_rows(to.at(at), d_out, (to.at(size + at), size), groups - 1) };
-        });
-    }
-    unsafe { partial.finish_first([d_in, d_out]) }
 }

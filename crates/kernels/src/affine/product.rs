@@ -5,6 +5,8 @@
 //! activation) runs on them at once.
 #![expect(unsafe_code, reason = "SIMD kernel on raw memory")]
 
+use rayon::prelude::*;
+
 use crate::cpu::aligned::Aligned;
 use crate::cpu::dispatch::{Kernel, launch};
 use crate::cpu::math::Tables;
@@ -18,6 +20,9 @@ const PANEL: usize = 32;
 /// Up to so many rows a product reads the weights where they are: packing them would take longer
 /// than it saves.
 pub(super) const FEW: usize = 48;
+
+/// From so many numbers on, all threads pack a weight.
+const LARGE: usize = 1 << 17;
 
 /// A weight matrix `[k, n]` in panels of [`PANEL`] columns, each `[k, PANEL]`, or as it is.
 pub(crate) struct Packed<S> {
@@ -39,7 +44,8 @@ impl<S: Scalar> Packed<S> {
     pub(crate) unsafe fn new(w: Ptr<S>, k: usize, n: usize, row: usize, col: usize) -> Self {
         let panels: Aligned<S> = Aligned::zeros(n.div_ceil(PANEL) * PANEL * k);
         let to = panels.ptr();
-        for first in (0..n).step_by(PANEL) {
+        let pack = |panel: usize| {
+            let first = panel * PANEL;
             let width = PANEL.min(n - first);
             let panel = to.at(first * k);
             if col == 1 {
@@ -55,6 +61,11 @@ impl<S: Scalar> Packed<S> {
                     }
                 }
             }
+        };
+        if n * k < LARGE {
+            (0..n.div_ceil(PANEL)).for_each(pack);
+        } else {
+            (0..n.div_ceil(PANEL)).into_par_iter().for_each(pack);
         }
         Self { panels: Some(panels), first: to, width: PANEL, panel_step: k, row: PANEL, k, n }
     }

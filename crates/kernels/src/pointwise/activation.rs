@@ -184,6 +184,7 @@ pub(crate) struct Slope<S> {
     /// What [`Epilogue`] left in `z`; for ReLU the result does as well.
     pub(crate) z: *const S,
     pub(crate) grad: *const S,
+    /// Not written where it is `grad`, and the activation the identity.
     pub(crate) dz: *mut S,
     /// `d` zeros to add to.
     pub(crate) bias_grad: Option<*mut S>,
@@ -206,7 +207,8 @@ impl<S: Tables> Kernel<S> for Slope<S> {
 impl<S: Tables> Slope<S> {
     #[inline(always)]
     unsafe fn apply<V: Vector<Scalar = S>>(&self, f: impl Fn(V, V) -> V) {
-        let Self { rows, d, z, grad, dz, bias_grad, .. } = *self;
+        let Self { rows, d, z, grad, dz, bias_grad, activation } = *self;
+        let written = activation != Activation::Identity || !std::ptr::eq(grad, dz);
         for r in 0..rows {
             let mut j = 0;
             while j < d {
@@ -214,7 +216,9 @@ impl<S: Tables> Slope<S> {
                 let at = r * d + j;
                 unsafe {
                     let v = f(load::<V>(z.add(at), n), load::<V>(grad.add(at), n));
-                    store(v, dz.add(at), n);
+                    if written {
+                        store(v, dz.add(at), n);
+                    }
                     if let Some(sum) = bias_grad {
                         store(load::<V>(sum.add(j), n).add(v), sum.add(j), n);
                     }

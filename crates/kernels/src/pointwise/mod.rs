@@ -5,6 +5,7 @@
 //! of partial sums over chunks of a fixed size, added in order.
 
 mod activation;
+mod inner_product;
 mod loss;
 mod norm;
 mod pool;
@@ -13,11 +14,12 @@ mod rows;
 
 pub use activation::{Activation, bias_activation, composed_activation};
 pub(crate) use activation::{Epilogue, Slope, load, store};
+pub use inner_product::inner_product;
 pub use loss::mean_squared_error;
 pub(crate) use norm::Forward as NormRows;
 pub use norm::{composed_layer_norm, layer_norm, residual_norm};
 pub use pool::pair_pool;
 pub(crate) use pool::pool_row;
-pub(crate) use rows::{CHUNK, add_rows, column_sums, for_each_chunk};
+pub(crate) use rows::{CHUNK, add_rows, column_sums, for_each_chunk, for_each_chunk_of_groups};
 #[cfg(test)]
 mod tests;

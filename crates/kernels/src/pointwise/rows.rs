@@ -13,6 +13,9 @@ pub(crate) const CHUNK: usize = 48;
 /// Below this many elements a pass is not worth a second thread.
 const SERIAL: usize = 1 << 14;
 
+/// Where the work allows, at least so many pieces, so that threads end together.
+const PIECES: usize = 64;
+
 /// Calls `f(first_row, n_rows)` for every chunk of rows, on all threads if it pays.
 pub(crate) fn for_each_chunk(rows: usize, work_per_row: usize, f: impl Fn(usize, usize) + Sync) {
     let chunks = rows.div_ceil(CHUNK);
@@ -20,7 +23,31 @@ pub(crate) fn for_each_chunk(rows: usize, work_per_row: usize, f: impl Fn(usize,
     if rows * work_per_row < SERIAL || chunks < 2 {
         (0..chunks).for_each(call);
     } else {
-        (0..chunks).into_par_iter().for_each(call);
+        // Left to itself rayon cuts into two pieces per thread, and the thread that ends first waits for half of
+        // the other's last.
+        let piece = (chunks / PIECES).max(SERIAL / (CHUNK * work_per_row)).max(1);
+        (0..chunks).into_par_iter().with_max_len(piece).for_each(call);
+    }
+}
+
+/// Calls `f(group, first_row, n_rows)` for every chunk of rows; the chunks of a group come in order, so that a group
+/// may add up what its chunks give.
+pub(crate) fn for_each_chunk_of_groups(
+    groups: usize,
+    rows: usize,
+    work_per_row: usize,
+    f: impl Fn(usize, usize, usize) + Sync,
+) {
+    let chunks = rows.div_ceil(CHUNK);
+    let call = |group: usize| {
+        for i in group * chunks / groups..(group + 1) * chunks / groups {
+            f(group, i * CHUNK, CHUNK.min(rows - i * CHUNK));
+        }
+    };
+    if rows * work_per_row < SERIAL || groups < 2 {
+        (0..groups).for_each(call);
+    } else {
+        (0..groups).into_par_iter().with_max_len(1).for_each(call);
     }
 }
 

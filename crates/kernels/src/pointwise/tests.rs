@@ -1,8 +1,8 @@
 use burn::tensor::Tensor;
 
 use super::{
-    Activation, bias_activation, composed_activation, composed_layer_norm, layer_norm,
-    mean_squared_error, pair_pool, reference, residual_norm,
+    Activation, bias_activation, composed_activation, composed_layer_norm, inner_product,
+    layer_norm, mean_squared_error, pair_pool, reference, residual_norm,
 };
 use crate::testing::{assert_close, assert_gradients, from_f64, normal, to_f64};
 
@@ -111,4 +111,25 @@ fn mean_squared_error_equals_the_definition() {
     let loss = mean_squared_error(p.clone(), t.clone());
     assert_close(&loss, &from_f64(vec![expected / 455.0], [1]), 1e-14);
     assert_gradients([p, t], |[p, t]| mean_squared_error(p, t), 1e-8);
+}
+
+#[test]
+fn the_inner_product_equals_its_definition_and_hands_over_its_factor() {
+    for shape in [[1, 1, 1], [5, 13, 7], [2, 60, 33]] {
+        let (x, y) = (normal(shape, 1), normal(shape, 2));
+        let expected = to_f64(&x).iter().zip(to_f64(&y)).map(|(x, y)| x * y).sum();
+        assert_close(&inner_product(x.clone(), y.clone()), &from_f64(vec![expected], [1]), 1e-13);
+        let tracked = x.autodiff().require_grad();
+        let of = |scale: f64| {
+            let product = inner_product(tracked.clone(), y.clone()) * scale;
+            tracked.grad(&product.backward()).expect("x is tracked")
+        };
+        assert_close(&of(1.0), &y, 0.0);
+        assert_close(&of(-2.5), &(y.clone() * -2.5), 1e-15);
+    }
+    assert_gradients(
+        [normal([2, 3, 4], 1), normal([2, 3, 4], 2)],
+        |[x, y]| inner_product(x, y),
+        1e-8,
+    );
 }

@@ -13,12 +13,12 @@
 #![expect(unsafe_code, reason = "SIMD kernel on raw memory")]
 
 use std::f64::consts::LOG2_E;
-use std::ops::Range;
 
 use rayon::prelude::*;
 
 use super::Problem;
-use super::forward::{Inputs, scale_row, within};
+use super::forward::Inputs;
+use super::row::{block_unseen, scale_row, within};
 use super::scratch::{KEYS, PADDING, QUERIES, Scratch, is_narrow, store_sums};
 use crate::cpu::aligned::Aligned;
 use crate::cpu::dispatch::{Kernel, launch};
@@ -66,18 +66,20 @@ impl<S> Rows<S> {
     }
 }
 
-/// Writes `∂Q`, `∂K` and `∂V` to `to`, and returns `∂w`, `[batch, heads, time_k]`.
+/// Writes `∂Q`, `∂K` and `∂V` to `to`, and returns `∂w`, `[batch, heads, time_k]`, if it is to be summed, else nothing.
 pub(super) fn backward<S: Storage + Tables>(
     p: &Problem,
     inputs: &Inputs<S>,
     saved: &Saved<S>,
     [q, k, v]: [Rows<S>; 3],
+    sum_weights: bool,
 ) -> Output<S> {
     let key_tiles = p.time_k.div_ceil(KEYS);
     let chunks = (TASKS / (p.batch * p.heads)).clamp(1, key_tiles);
     let row = p.heads * p.d_k;
     let q_len = p.batch * p.time_q * row;
-    let mut log_weight = Output::new(p.batch * p.heads * p.time_k);
+    let n_weights = if sum_weights { p.batch * p.heads * p.time_k } else { 0 };
+    let mut log_weight = Output::new(n_weights);
     let mut partial = Output::<S>::new(q_len * (chunks - 1));
     let dot = dot_rows(p, saved);
     let (w, partial) = (log_weight.ptr(), partial.ptr());
@@ -99,7 +101,7 @@ pub(super) fn backward<S: Storage + Tables>(
             q,
             k,
             v,
-            w,
+            w: sum_weights.then_some(w),
         };
         unsafe { launch(kernel) };
     });
@@ -147,7 +149,7 @@ struct Chunk<'a, S> {
     q: Rows<S>,
     k: Rows<S>,
     v: Rows<S>,
-    w: Ptr<S>,
+    w: Option<Ptr<S>>,
 }
 
 impl<S: Storage + Tables> Kernel<S> for Chunk<'_, S> {
@@ -230,8 +232,10 @@ impl<S: Storage + Tables> Chunk<'_, S> {
             scale_row::<V>(scratch.dk.ptr().0, length, S::from_f64(p.scale));
             store_sums::<V>(&scratch.dk, scratch.row, [n, p.d_k], to(&self.k));
             store_sums::<V>(&scratch.dv, scratch.row, [n, p.d_v], to(&self.v));
-            let to = self.w.at((self.batch * p.heads + self.head) * p.time_k + key);
-            to.copy_from_nonoverlapping(scratch.dw.ptr().0, n);
+            if let Some(w) = self.w {
+                let to = w.at((self.batch * p.heads + self.head) * p.time_k + key);
+                to.copy_from_nonoverlapping(scratch.dw.ptr().0, n);
+            }
         }
     }
 
@@ -276,10 +280,13 @@ impl<S: Storage + Tables> Chunk<'_, S> {
             let head_row = (self.batch * p.heads + self.head) * p.time_q + first;
             for r in 0..rows {
                 let seen = within(p.visible_keys(first + r), key, n);
-                if inputs.log_weight.is_some() {
-                    self.score_gradients::<V, true>(scratch, r, seen, width, head_row + r);
-                } else {
-                    self.score_gradients::<V, false>(scratch, r, seen, width, head_row + r);
+                block_unseen(weights.at(r * score_row), n, seen);
+                let [biased, summed] = [inputs.log_weight.is_some(), self.w.is_some()];
+                let (size, row) = ([n, width], head_row + r);
+                match (biased, summed) {
+                    (_, true) => self.score_gradients::<V, true, true>(scratch, r, size, row),
+                    (true, _) => self.score_gradients::<V, true, false>(scratch, r, size, row),
+                    _ => self.score_gradients::<V, false, false>(scratch, r, size, row),
                 }
             }
             // ∂V += Pᵀ G and ∂K += dSᵀ Q, or both sides transposed.
@@ -337,15 +344,15 @@ impl<S: Storage + Tables> Chunk<'_, S> {
         }
     }
 
-    /// Row `r`: products become `P`, `dP` becomes `dS`, and `dS` is added to `∂w`. Without `BIAS` the
-    /// log-weights are all zero and not read.
+    /// Row `r`, products with `n` keys in registers of `width` numbers: products become `P`, `dP` becomes `dS`, and,
+    /// with `SUM`, `dS` is added to `∂w`. Without `BIAS` the log-weights are zero, and read where a register holds more than keys
+    /// alone, because they block the rest.
     #[inline(always)]
-    unsafe fn score_gradients<V: Vector<Scalar = S>, const BIAS: bool>(
+    unsafe fn score_gradients<V: Vector<Scalar = S>, const BIAS: bool, const SUM: bool>(
         &self,
         scratch: &Scratch<S>,
         r: usize,
-        seen: Range<usize>,
-        width: usize,
+        [n, width]: [usize; 2],
         row: usize,
     ) {
         unsafe {
@@ -356,16 +363,19 @@ impl<S: Storage + Tables> Chunk<'_, S> {
             let (bias, dw) = (scratch.bias.ptr(), scratch.dw.ptr());
             let p = scratch.p.ptr().at(r * scratch.row);
             let ds = scratch.ds.ptr().at(r * scratch.row);
-            for j in (0..seen.start).chain(seen.end..width) {
-                *p.add(j) = S::NEG_INFINITY;
-            }
-            for j in (0..width).step_by(V::LANES) {
-                let shift = if BIAS { V::load(bias.at(j)).add(minus_lse) } else { minus_lse };
-                let weight = weight(V::load(p.add(j)).mul_add(scale, shift));
-                let gradient = V::load(ds.add(j)).sub(dot).mul(weight);
+            let plain = if BIAS { 0 } else { n - n % V::LANES };
+            for j in (0..plain).step_by(V::LANES) {
+                let weight = weight(V::load(p.add(j)).mul_add(scale, minus_lse));
                 weight.store(p.add(j));
+                V::load(ds.add(j)).sub(dot).mul(weight).store(ds.add(j));
+            }
+            for j in (plain..width).step_by(V::LANES) {
+                let shift = V::load(bias.at(j)).add(minus_lse);
+                let weight = weight(V::load(p.add(j)).mul_add(scale, shift));
+                weight.store(p.add(j));
+                let gradient = V::load(ds.add(j)).sub(dot).mul(weight);
                 gradient.store(ds.add(j));
-                if BIAS {
+                if SUM {
                     V::load(dw.at(j)).add(gradient).store(dw.at(j));
                 }
             }

@@ -15,22 +15,20 @@
 //! one packed copy of the keys and values and a tile of scores per thread.
 #![expect(unsafe_code, reason = "SIMD kernel on raw memory")]
 
-use std::f64::consts::{LN_2, LOG2_E};
-use std::ops::Range;
-
 use super::Problem;
+use super::row::{block_unseen, log_sum, products, scale_row, weights, within};
 use crate::cpu::aligned::Aligned;
 use crate::cpu::dispatch::{Kernel, lanes, launch};
 use crate::cpu::layout::{copy_rows, pair_rows};
 use crate::cpu::math::Tables;
 use crate::cpu::matmul::{MatMul, fit_pairs};
-use crate::cpu::simd::{Scalar, Vector};
+use crate::cpu::simd::Vector;
 use crate::cpu::view::{Output, Ptr, Storage, View};
-use crate::cpu::weight::weight;
-use crate::pointwise::load;
 
 /// Queries per tile: a multiple of 6 and 12, the rows of the matrix product's register tiles.
 const QUERIES: usize = 96;
+/// Of these so many at a time: their scores stay in the first cache from one product to the other.
+const BLOCK: usize = 24;
 /// Keys per tile: with `d_head = 64` in f32 a tile of keys and one of values fit into L2.
 const KEYS: usize = 256;
 /// Extra row length of packed tiles, so that rows do not fall into the same cache sets.
@@ -206,7 +204,8 @@ impl<S: Storage + Tables> Kernel<S> for Tile<'_, S> {
         let head_index = batch * p.heads + head;
         let s_row = tile_width(p);
         let d_v = p.d_v;
-        let (scores, acc) = (Aligned::new(rows * s_row), Aligned::zeros(rows * d_v));
+        let scores: Aligned<S> = Aligned::new(BLOCK.min(rows) * s_row);
+        let acc: Aligned<S> = Aligned::zeros(rows * d_v);
         let mut bias = vec![S::ZERO; s_row];
         let mut running = [(S::NEG_INFINITY, S::ZERO); QUERIES];
         let [qb, qh, qt, _] = inputs.q.strides;
@@ -223,68 +222,85 @@ impl<S: Storage + Tables> Kernel<S> for Tile<'_, S> {
                 Some(packed) => (packed.values_of(head_index, key), packed.v_row),
                 None => (inputs.v.ptr.at(batch * vb + head * vh + key * vt), vt),
             };
-            unsafe {
-                if let Some(packed) = packed {
-                    V::matmul(MatMul {
-                        m: rows,
-                        n: width,
-                        k: p.d_k,
-                        a: q,
-                        a_row: qt,
-                        a_col: 1,
-                        b: packed.keys_of(p, head_index, tile),
-                        b_row: packed.width,
-                        c: scores.ptr().0,
-                        c_row: s_row,
-                        accumulate: false,
-                    });
-                } else {
-                    for r in 0..rows {
-                        let row = scores.ptr().at(r * s_row);
-                        products::<V>(q.add(r * qt), (keys, kt), p.d_k, (row, n));
-                    }
-                }
-                Problem::key_bias(
-                    inputs.log_weight.as_ref(),
-                    [batch, head],
-                    key,
-                    n,
-                    &mut bias[..width],
-                );
-                for (r, (m, l)) in running.iter_mut().enumerate().take(rows) {
-                    let row = scores.ptr().at(r * s_row);
-                    let seen = within(p.visible_keys(first + r), key, n);
-                    let shrink = if inputs.log_weight.is_some() {
-                        weights::<V, true>(p.scale, row, &bias[..width], seen, m, l)
+            Problem::key_bias(
+                inputs.log_weight.as_ref(),
+                [batch, head],
+                key,
+                n,
+                &mut bias[..width],
+            );
+            for above in (0..rows).step_by(BLOCK) {
+                let rows = BLOCK.min(rows - above);
+                let (q, acc) = (q.wrapping_add(above * qt), acc.ptr().at(above * d_v));
+                unsafe {
+                    if let Some(packed) = packed {
+                        V::matmul(MatMul {
+                            m: rows,
+                            n: width,
+                            k: p.d_k,
+                            a: q,
+                            a_row: qt,
+                            a_col: 1,
+                            b: packed.keys_of(p, head_index, tile),
+                            b_row: packed.width,
+                            c: scores.ptr().0,
+                            c_row: s_row,
+                            accumulate: false,
+                        });
                     } else {
-                        weights::<V, false>(p.scale, row, &bias[..width], seen, m, l)
-                    };
-                    if shrink != S::ONE {
-                        scale_row::<V>(acc.ptr().at(r * d_v), d_v, shrink);
+                        for r in 0..rows {
+                            let row = scores.ptr().at(r * s_row);
+                            products::<V>(q.add(r * qt), (keys, kt), p.d_k, (row, n));
+                            // The last register is read whole.
+                            row.add(n).write_bytes(0, width - n);
+                        }
                     }
-                }
-                let product = MatMul {
-                    m: rows,
-                    n: d_v,
-                    k: n,
-                    a: scores.ptr().0,
-                    a_row: s_row,
-                    a_col: 1,
-                    b: values,
-                    b_row: v_row,
-                    c: acc.ptr().0,
-                    c_row: d_v,
-                    accumulate: true,
-                };
-                // Behind the last score of a row lies a zero.
-                if packed.is_some_and(|packed| packed.pairs) {
-                    V::matmul_pairs(product);
-                } else {
-                    V::matmul(product);
+                    for (r, (m, l)) in running[above..above + rows].iter_mut().enumerate() {
+                        let row = scores.ptr().at(r * s_row);
+                        let seen = within(p.visible_keys(first + above + r), key, n);
+                        block_unseen(row, n, seen);
+                        let shrink = if inputs.log_weight.is_some() {
+                            weights::<V, true>(p.scale, row, &bias[..width], n, m, l)
+                        } else {
+                            weights::<V, false>(p.scale, row, &bias[..width], n, m, l)
+                        };
+                        if shrink != S::ONE {
+                            scale_row::<V>(acc.add(r * d_v), d_v, shrink);
+                        }
+                    }
+                    let product = MatMul {
+                        m: rows,
+                        n: d_v,
+                        k: n,
+                        a: scores.ptr().0,
+                        a_row: s_row,
+                        a_col: 1,
+                        b: values,
+                        b_row: v_row,
+                        c: acc,
+                        c_row: d_v,
+                        accumulate: true,
+                    };
+                    // Behind the last score of a row lies a zero.
+                    if packed.is_some_and(|packed| packed.pairs) {
+                        V::matmul_pairs(product);
+                    } else {
+                        V::matmul(product);
+                    }
                 }
             }
         }
-        for (r, (m, l)) in running.into_iter().enumerate().take(rows) {
+        unsafe { self.store::<V>(&acc, &running[..rows]) };
+    }
+}
+
+impl<S: Storage + Tables> Tile<'_, S> {
+    /// Divides by the sums and writes the results and their log-sum-exp.
+    #[inline(always)]
+    unsafe fn store<V: Vector<Scalar = S>>(&self, acc: &Aligned<S>, running: &[(S, S)]) {
+        let Self { p, batch, head, first, .. } = *self;
+        let (d_v, head_index) = (p.d_v, batch * p.heads + head);
+        for (r, (m, l)) in running.iter().copied().enumerate() {
             let t = first + r;
             unsafe {
                 let to = self.o.at(((batch * p.time_q + t) * p.row_heads + head) * d_v);
@@ -300,111 +316,6 @@ impl<S: Storage + Tables> Kernel<S> for Tile<'_, S> {
                     *to.at(head_index * p.time_q + t) = S::from_f64(lse);
                 }
             }
-        }
-    }
-}
-
-/// `q · k` of one query and some keys, four keys at a time.
-#[inline(always)]
-unsafe fn products<V: Vector>(
-    q: *const V::Scalar,
-    (keys, k_row): (*const V::Scalar, usize),
-    d: usize,
-    (to, n): (*mut V::Scalar, usize),
-) {
-    for first in (0..n).step_by(4) {
-        unsafe {
-            // The last key is read again where fewer than four are left.
-            let a = keys.add(first * k_row);
-            let b = keys.add((first + 1).min(n - 1) * k_row);
-            let c = keys.add((first + 2).min(n - 1) * k_row);
-            let e = keys.add((first + 3).min(n - 1) * k_row);
-            let (mut sa, mut sb, mut sc, mut se) = (V::zero(), V::zero(), V::zero(), V::zero());
-            let mut j = 0;
-            while j < d {
-                let lanes = V::LANES.min(d - j);
-                let q = load::<V>(q.add(j), lanes);
-                sa = q.mul_add(load::<V>(a.add(j), lanes), sa);
-                sb = q.mul_add(load::<V>(b.add(j), lanes), sb);
-                sc = q.mul_add(load::<V>(c.add(j), lanes), sc);
-                se = q.mul_add(load::<V>(e.add(j), lanes), se);
-                j += lanes;
-            }
-            for (i, sum) in [sa, sb, sc, se].into_iter().enumerate().take(n - first) {
-                *to.add(first + i) = sum.sum();
-            }
-        }
-    }
-}
-
-/// The part of `keys` in the tile of `n` keys from `key`, counted from `key`.
-#[inline(always)]
-pub(super) fn within(keys: Range<usize>, key: usize, n: usize) -> Range<usize> {
-    keys.start.saturating_sub(key).min(n)..keys.end.saturating_sub(key).min(n)
-}
-
-/// Turns a row of products into weights, updates `m` and `l`, returns `2^{m − m'}`.
-///
-/// Entries outside `seen` become zero. Without `BIAS` the log-weights are all zero and not read.
-#[inline(always)]
-unsafe fn weights<V: Vector<Scalar: Tables>, const BIAS: bool>(
-    scale: f64,
-    row: *mut V::Scalar,
-    bias: &[V::Scalar],
-    seen: Range<usize>,
-    m: &mut V::Scalar,
-    l: &mut V::Scalar,
-) -> V::Scalar {
-    unsafe {
-        let scale = V::splat(V::Scalar::from_f64(scale * LOG2_E));
-        for j in (0..seen.start).chain(seen.end..bias.len()) {
-            *row.add(j) = V::Scalar::NEG_INFINITY;
-        }
-        let mut largest = V::splat(V::Scalar::NEG_INFINITY);
-        for j in (0..bias.len()).step_by(V::LANES) {
-            let s = V::load(row.add(j));
-            let s = if BIAS { s.mul_add(scale, V::load(bias.as_ptr().add(j))) } else { s };
-            largest = s.max(largest);
-        }
-        let largest = if BIAS { largest } else { largest.mul(scale) };
-        let old = *m;
-        let tile_max = largest.largest();
-        let new = if tile_max > old { tile_max } else { old };
-        // With every key blocked so far the maximum is −∞: subtract zero, and get zeros.
-        let shift = if new == V::Scalar::NEG_INFINITY { V::Scalar::ZERO } else { new };
-        let minus = V::splat(V::Scalar::ZERO.sub(shift));
-        let mut sum = V::zero();
-        for j in (0..bias.len()).step_by(V::LANES) {
-            let shift = if BIAS { V::load(bias.as_ptr().add(j)).add(minus) } else { minus };
-            let w = weight(V::load(row.add(j)).mul_add(scale, shift));
-            w.store(row.add(j));
-            sum = sum.add(w);
-        }
-        let shrink =
-            if new == old { V::Scalar::ONE } else { weight(V::splat(old).add(minus)).largest() };
-        *m = new;
-        *l = l.mul(shrink).add(sum.sum());
-        shrink
-    }
-}
-
-/// `ln(l 2^m)`.
-fn log_sum<S: Scalar>(m: S, l: S) -> f64 {
-    m.to_f64().mul_add(LN_2, l.to_f64().ln())
-}
-
-/// `row *= factor`.
-#[inline(always)]
-pub(super) unsafe fn scale_row<V: Vector>(row: *mut V::Scalar, n: usize, factor: V::Scalar) {
-    unsafe {
-        let factor = V::splat(factor);
-        let mut j = 0;
-        while j + V::LANES <= n {
-            V::load(row.add(j)).mul(factor).store(row.add(j));
-            j += V::LANES;
-        }
-        if j < n {
-            V::load_partial(row.add(j), n - j).mul(factor).store_partial(row.add(j), n - j);
         }
     }
 }

@@ -116,11 +116,12 @@ impl<const N: usize> FusedOp<N> for Heads {
         by_dtype!(tensors[0], forward_of(self, tensors, weights))
     }
 
-    fn backward(&self, kept: Kept, grad: FlexTensor, _: [bool; N]) -> [Option<FlexTensor>; N] {
+    fn backward(&self, kept: Kept, grad: FlexTensor, wanted: [bool; N]) -> [Option<FlexTensor>; N] {
         let grad = with_contiguous_rows(grad);
-        let found = by_dtype!(grad, backward_of(self, &kept, &grad));
+        let of_weights = &wanted[self.n_tensors..];
+        let found = by_dtype!(grad, backward_of(self, &kept, &grad, of_weights));
         let mut found = found.into_iter();
-        std::array::from_fn(|_| found.next())
+        std::array::from_fn(|_| found.next().flatten())
     }
 }
 
@@ -203,8 +204,13 @@ fn gradient_of<S: Storage>(op: &Heads, tensor: usize, x: &FlexTensor) -> Output<
     if written == heads { Output::new(len) } else { Output::zeros(len) }
 }
 
-/// The gradients of all inputs, in their order.
-fn backward_of<S: Storage + Tables>(op: &Heads, kept: &Kept, grad: &FlexTensor) -> Vec<FlexTensor> {
+/// The gradients of all inputs, in their order; those of log-weights where they are wanted.
+fn backward_of<S: Storage + Tables>(
+    op: &Heads,
+    kept: &Kept,
+    grad: &FlexTensor,
+    wanted: &[bool],
+) -> Vec<Option<FlexTensor>> {
     let tensors = &kept.tensors;
     let mut gradients: Vec<Output<S>> =
         tensors.iter().enumerate().map(|(i, x)| gradient_of(op, i, x)).collect();
@@ -225,25 +231,29 @@ fn backward_of<S: Storage + Tables>(op: &Heads, kept: &Kept, grad: &FlexTensor) 
         };
         let from = op.inputs(run, head, tensors, log_weight.as_ref());
         let to = [op.queries(run, head), run.k, run.v].map(&mut rows);
-        let mut weight = backward(&p, &from, &saved, to);
+        let sum_weights = match run.weight {
+            Weight::None => false,
+            Weight::Log => wanted[of_weights.len()],
+            Weight::Centred(_) => true,
+        };
+        let mut weight = backward(&p, &from, &saved, to, sum_weights);
         match (&run.weight, beta) {
             (Weight::None, _) => {}
-            (Weight::Log, _) => {
-                of_weights.push(unsafe { weight.finish([p.batch, p.heads, p.time_k]) });
-            }
+            (Weight::Log, _) => of_weights
+                .push(sum_weights.then(|| unsafe { weight.finish([p.batch, p.heads, p.time_k]) })),
             (Weight::Centred(seen), beta) => {
                 let beta = beta.as_ref().expect("centring keeps β");
                 let beta = View::<S, 1>::new(beta).ptr;
                 let centring = Centring { beta, seen: seen.as_deref() };
                 let beta = centring.backward(&p, &from, (to[1], weight.ptr()));
-                of_weights.push(unsafe { beta.finish([p.heads]) });
+                of_weights.push(Some(unsafe { beta.finish([p.heads]) }));
             }
         }
         head += p.heads;
     }
     let gradients = gradients.into_iter().zip(tensors).map(|(gradient, x)| {
         let [batch, heads, time, d] = dims(x);
-        unsafe { gradient.finish([batch, time, heads, d]) }.transpose(1, 2)
+        Some(unsafe { gradient.finish([batch, time, heads, d]) }.transpose(1, 2))
     });
     gradients.chain(of_weights).collect()
 }

@@ -32,6 +32,7 @@ mod op;
 mod part;
 mod problem;
 pub mod reference;
+mod row;
 mod scratch;
 #[cfg(test)]
 mod tests;

@@ -2,7 +2,7 @@
 
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor};
-use regard_kernels::affine::{affine, side_by_side};
+use regard_kernels::affine::{affine, from_heads, side_by_side, to_heads};
 use regard_kernels::plan::{PlanBuilder, Slot};
 use regard_kernels::pointwise::Activation;
 
@@ -104,6 +104,23 @@ impl Affine {
     #[must_use]
     pub(crate) fn side_by_side(maps: &[&Self], x: Tensor<3>) -> Tensor<3> {
         side_by_side(x, maps.iter().map(|map| (map.weight.val(), map.bias.val())).collect())
+    }
+
+    /// Several maps of the same rows into heads of tokens of `points` points; shapes as [`to_heads`].
+    ///
+    /// # Panics
+    /// As [`to_heads`].
+    pub(crate) fn to_heads(maps: &[&Self], x: Tensor<3>, heads: usize, points: usize) -> Tensor<4> {
+        let maps = maps.iter().map(|map| (map.weight.val(), map.bias.val())).collect();
+        to_heads(x, maps, heads, points)
+    }
+
+    /// The map of the features of all heads at every one of `points` points; shapes as [`from_heads`].
+    ///
+    /// # Panics
+    /// As [`from_heads`].
+    pub(crate) fn of_heads(&self, x: Tensor<4>, points: usize) -> Tensor<3> {
+        from_heads(x, self.weight.val(), self.bias.val(), points)
     }
 
     /// The map as a step of a plan; shapes as in [`Affine::forward`] without the batch.

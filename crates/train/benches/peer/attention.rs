@@ -6,6 +6,7 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
 use regard_kernels::log_linear::{self, Context, LogLinear, LogStream, Values};
+use regard_kernels::pointwise::inner_product;
 use regard_kernels::softmax;
 use regard_nn::mechanism::{
     Attention as _, Mechanism, MechanismConfig, PrimalDualConfig, SoftmaxConfig,
@@ -37,8 +38,7 @@ impl Work for Attention {
         let [q, k, v] = self.qkv.clone();
         let o = softmax::attention(q, k, v, None, 0.125, self.causal);
         if self.backward {
-            // ⟨o, grad⟩ has the gradient `grad` at `o`.
-            let grads = (o * self.grad.clone()).sum().backward();
+            let grads = inner_product(o, self.grad.clone()).backward();
             for x in &self.qkv {
                 std::hint::black_box(x.grad(&grads));
             }
@@ -67,7 +67,7 @@ impl Work for LogAttention {
         let [q, k, v] = self.qkv.clone();
         let y = log_linear::attention(q, k, v, LogLinear::default(), &Context::default());
         if self.backward {
-            let grads = (y * self.grad.clone()).sum().backward();
+            let grads = inner_product(y, self.grad.clone()).backward();
             for x in &self.qkv {
                 std::hint::black_box(x.grad(&grads));
             }
@@ -142,7 +142,7 @@ impl Heads {
 impl Work for Heads {
     fn run(&mut self) {
         let rows = self.module.forward(self.x.clone(), None);
-        let grads = (rows * self.grad.clone()).sum().backward();
+        let grads = inner_product(rows, self.grad.clone()).backward();
         std::hint::black_box(self.x.grad(&grads));
     }
 

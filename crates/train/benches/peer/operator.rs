@@ -2,6 +2,7 @@
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
+use regard_kernels::pointwise::inner_product;
 use regard_kernels::quadrature::trapezoid;
 use regard_kernels::spectral::spectral;
 use regard_nn::model::operator::{
@@ -97,7 +98,7 @@ impl SpectralConvolution {
 impl Work for SpectralConvolution {
     fn run(&mut self) {
         let y = spectral(self.x.clone(), self.weight.clone());
-        let grads = (y * self.grad.clone()).sum().backward();
+        let grads = inner_product(y, self.grad.clone()).backward();
         std::hint::black_box((self.x.grad(&grads), self.weight.grad(&grads)));
     }
 }

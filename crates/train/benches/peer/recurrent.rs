@@ -1,6 +1,7 @@
 //! Recurrent layers: whole sequences, and one row of a stream.
 
 use burn::tensor::{Device, Tensor};
+use regard_kernels::pointwise::inner_product;
 use regard_kernels::recurrent::lstm::lstm;
 use regard_nn::mechanism::{Attention as _, Larnn, LarnnConfig, LarnnStream};
 
@@ -33,7 +34,7 @@ impl Work for LstmLayer {
     fn run(&mut self) {
         let [w_x, w_h] = self.weights.clone();
         let rows = lstm(self.x.clone(), w_x, w_h, self.bias.clone(), None);
-        let grads = (rows * self.grad.clone()).sum().backward();
+        let grads = inner_product(rows, self.grad.clone()).backward();
         std::hint::black_box((self.x.grad(&grads), self.bias.grad(&grads)));
         for weight in &self.weights {
             std::hint::black_box(weight.grad(&grads));
@@ -75,7 +76,7 @@ impl LarnnLayers {
 impl Work for LarnnLayers {
     fn run(&mut self) {
         let rows = self.cells.forward(self.x.clone(), None);
-        let grads = (rows * self.grad.clone()).sum().backward();
+        let grads = inner_product(rows, self.grad.clone()).backward();
         std::hint::black_box(self.x.grad(&grads));
     }
 }

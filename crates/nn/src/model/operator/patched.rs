@@ -23,9 +23,9 @@
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor, TensorData, assert_shape};
-use regard_kernels::heads::{join_in_turn, split_in_turn};
+use regard_kernels::heads::split_in_turn;
 use regard_kernels::pointwise::Activation;
-use regard_kernels::softmax::attention;
+use regard_kernels::softmax::{attention, self_attention};
 use serde::{Deserialize, Serialize};
 
 use super::tno::affine;
@@ -339,15 +339,25 @@ impl PatchAttention {
         let patches = patching.n_patches();
         let batch = n / patches;
         // A patch is one key, as wide as the features of a head at all of its points.
-        let heads = |map: &PatchMap| {
-            let y = map.forward(u.clone(), patching);
-            split_in_turn(y.reshape([batch, patches, points * d]), self.n_heads)
-        };
-        let [q, k, v] = [heads(&self.query), heads(&self.key), heads(&self.value)];
         let share = 1.0 / (patches * points) as f64;
-        let o = attention(q, k, v, None, share, false);
-        let o = join_in_turn(o).reshape([n, points, d]);
-        let o = self.output.forward(o, Activation::Identity);
+        let maps = [&self.query, &self.key, &self.value];
+        let o = if let [
+            PatchMap::Pointwise(query),
+            PatchMap::Pointwise(key),
+            PatchMap::Pointwise(value),
+        ] = maps
+        {
+            let rows = u.clone().reshape([batch, patches * points, d]);
+            let qkv = Affine::to_heads(&[query, key, value], rows, self.n_heads, points);
+            self_attention(qkv, None, share, false)
+        } else {
+            let [q, k, v] = maps.map(|map| {
+                let y = map.forward(u.clone(), patching);
+                split_in_turn(y.reshape([batch, patches, points * d]), self.n_heads)
+            });
+            attention(q, k, v, None, share, false)
+        };
+        let o = self.output.of_heads(o, points).reshape([n, points, d]);
         let Some(field) = &self.field else { return o };
         let [rows, columns] = patching.grid;
         let whole = patching.join(u).reshape([batch, rows, columns, d]);
