@@ -14,7 +14,7 @@ use burn::tensor::{Tensor, assert_shape};
 
 use super::op::{MAX_MAPS, composed};
 use super::product::{Packed, Rows, multiply};
-use super::weight_gradient::{add_partial, add_product, n_groups};
+use super::weight_gradient::{add_partial, n_groups, partial, product};
 use crate::cpu::aligned::Aligned;
 use crate::cpu::dispatch::{Kernel, launch};
 use crate::cpu::layout::copy_rows;
@@ -25,7 +25,8 @@ use crate::cpu::view::{
     FlexTensor, Output, Ptr, Storage, View, by_dtype, contiguous, dims, with_contiguous_rows,
 };
 use crate::pointwise::{
-    Activation, CHUNK, Epilogue, Slope, column_sums, for_each_chunk, for_each_chunk_of_groups,
+    Activation, CHUNK, Epilogue, Slope, begins_group, column_sums, for_each_chunk,
+    for_each_chunk_of_groups,
 };
 
 /// Several maps of the same rows, every one into `heads` heads.
@@ -373,6 +374,8 @@ fn from_heads_backward<S: Storage + Tables>(
 
 /// Partial sums over rows of the gradients of a weight and of a bias.
 struct Sums<S> {
+    rows: usize,
+    groups: usize,
     size: [usize; 2],
     weight: Ptr<S>,
     bias: Ptr<S>,
@@ -388,9 +391,9 @@ impl<S: Storage + Tables> Sums<S> {
     ) -> [FlexTensor; 2] {
         let [d_in, d_out] = size;
         let groups = n_groups(rows, d_in * d_out);
-        let mut weight = Output::<S>::zeros(groups * d_in * d_out);
+        let mut weight = partial::<S>(rows, groups * d_in * d_out);
         let mut bias = Output::<S>::zeros(rows.div_ceil(CHUNK) * d_out);
-        let sums = Self { size, weight: weight.ptr(), bias: bias.ptr() };
+        let sums = Self { rows, groups, size, weight: weight.ptr(), bias: bias.ptr() };
         for_each_chunk_of_groups(groups, rows, d_in * d_out, |group, first, rows| {
             chunk(&sums, group, first, rows);
         });
@@ -411,7 +414,8 @@ impl<S: Storage + Tables> Sums<S> {
                 bias_grad: Some(self.bias.at(first / CHUNK * d_out)),
                 activation: Activation::Identity,
             });
-            add_product(a, dz, rows, self.size, self.weight.at(group * d_in * d_out));
+            let adds = !begins_group(group, self.groups, self.rows, first);
+            product((a, dz), rows, self.size, self.weight.at(group * d_in * d_out), adds);
         }
     }
 }

@@ -4,14 +4,14 @@
 use burn::tensor::{Tensor, assert_shape};
 
 use super::product::{FEW, Packed, Rows, multiply};
-use super::weight_gradient::{SMALL, add_partial, add_product, n_groups, weight_gradient};
+use super::weight_gradient::{SMALL, add_partial, n_groups, partial, product, weight_gradient};
 use crate::cpu::dispatch::launch;
 use crate::cpu::math::Tables;
 use crate::cpu::op::{FusedOp, Input, apply, on_cpu};
 use crate::cpu::view::{FlexTensor, Output, Storage, View, by_dtype, contiguous, dims};
 use crate::pointwise::{
-    Activation, CHUNK, Epilogue, Slope, column_sums, composed_activation, for_each_chunk,
-    for_each_chunk_of_groups,
+    Activation, CHUNK, Epilogue, Slope, begins_group, column_sums, composed_activation,
+    for_each_chunk, for_each_chunk_of_groups,
 };
 
 /// `activation(x · weight + bias)`.
@@ -277,7 +277,7 @@ fn backward<S: Storage + Tables>(
     let size = d_in * d_out;
     let together = want_weight && size <= SMALL;
     let groups = if together { n_groups(rows, size) } else { 0 };
-    let mut dw = Output::<S>::zeros(groups * size);
+    let mut dw = partial::<S>(rows, groups * size);
     let dz_len = match (linear, together) {
         (true, _) => 0,
         (false, true) => groups * CHUNK * d_out,
@@ -286,8 +286,8 @@ fn backward<S: Storage + Tables>(
     let mut dz = Output::<S>::new(dz_len);
     let (dz_ptr, dw_ptr) = (if linear { g } else { dz.ptr() }, dw.ptr());
     let slope = kept.slope.as_ref().map_or(g, |s| View::<S, 3>::new(s).ptr);
-    let mut partial = Output::<S>::zeros(if want_bias { rows.div_ceil(CHUNK) * d_out } else { 0 });
-    let partial_ptr = partial.ptr();
+    let mut of_bias = Output::<S>::zeros(if want_bias { rows.div_ceil(CHUNK) * d_out } else { 0 });
+    let bias_ptr = of_bias.ptr();
     let weight = View::<S, 2>::new(&kept.weight).ptr;
     let w_t = want_x.then(|| unsafe { Packed::new(weight, d_out, d_in, 1, d_out) });
     let mut dx = want_x.then(|| Output::<S>::new(rows * d_in));
@@ -303,7 +303,7 @@ fn backward<S: Storage + Tables>(
                 z: slope.at(first * d_out),
                 grad: g.at(first * d_out),
                 dz,
-                bias_grad: want_bias.then(|| partial_ptr.at(first / CHUNK * d_out)),
+                bias_grad: want_bias.then(|| bias_ptr.at(first / CHUNK * d_out)),
                 activation,
             });
         }
@@ -312,7 +312,8 @@ fn backward<S: Storage + Tables>(
         }
         if together {
             let to = dw_ptr.at(group * size);
-            add_product(x_ptr.at(first * d_in), dz, n, [d_in, d_out], to);
+            let adds = !begins_group(group, groups, rows, first);
+            product((x_ptr.at(first * d_in), dz), n, [d_in, d_out], to, adds);
         }
     };
     if together {
@@ -328,7 +329,7 @@ fn backward<S: Storage + Tables>(
             weight_gradient(&kept.x, dz_ptr, [rows, d_in, d_out])
         }
     });
-    let bias = want_bias.then(|| unsafe { column_sums(partial_ptr, rows, d_out).finish([d_out]) });
+    let bias = want_bias.then(|| unsafe { column_sums(bias_ptr, rows, d_out).finish([d_out]) });
     drop(dz);
     [dx, dw, bias]
 }

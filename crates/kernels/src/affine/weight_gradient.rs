@@ -10,17 +10,17 @@ use rayon::prelude::*;
 use crate::cpu::dispatch::{Kernel, launch};
 use crate::cpu::math::Tables;
 use crate::cpu::matmul::MatMul;
-use crate::cpu::simd::Vector;
+use crate::cpu::simd::{Scalar, Vector};
 use crate::cpu::view::{FlexTensor, Output, Ptr, Storage, View};
 use crate::pointwise::{CHUNK, add_rows};
 
-/// `to += xᵀ dz` of some rows of `x` and `dz`, both without gaps.
-pub(super) unsafe fn add_product<S: Tables>(
-    x: *const S,
-    dz: *const S,
+/// `to = xᵀ dz`, or `to += xᵀ dz`, of some rows of `x` and `dz`, both without gaps.
+pub(super) unsafe fn product<S: Tables>(
+    (x, dz): (*const S, *const S),
     rows: usize,
     [d_in, d_out]: [usize; 2],
     to: *mut S,
+    accumulate: bool,
 ) {
     let product = MatMul {
         m: d_in,
@@ -33,7 +33,7 @@ pub(super) unsafe fn add_product<S: Tables>(
         b_row: d_out,
         c: to,
         c_row: d_out,
-        accumulate: true,
+        accumulate,
     };
     unsafe { launch(Product(product)) };
 }
@@ -45,6 +45,11 @@ impl<S: Tables> Kernel<S> for Product<S> {
     unsafe fn run<V: Vector<Scalar = S>>(self) {
         unsafe { V::matmul(self.0) }
     }
+}
+
+/// Memory for the partial sums of `groups`, each written by the first of its rows.
+pub(super) fn partial<S: Scalar>(rows: usize, len: usize) -> Output<S> {
+    if rows == 0 { Output::zeros(len) } else { Output::new(len) }
 }
 
 /// The sum of partial results, in order.

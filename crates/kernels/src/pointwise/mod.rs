@@ -20,6 +20,8 @@ pub(crate) use norm::Forward as NormRows;
 pub use norm::{composed_layer_norm, layer_norm, residual_norm};
 pub use pool::pair_pool;
 pub(crate) use pool::pool_row;
-pub(crate) use rows::{CHUNK, add_rows, column_sums, for_each_chunk, for_each_chunk_of_groups};
+pub(crate) use rows::{
+    CHUNK, add_rows, begins_group, column_sums, for_each_chunk, for_each_chunk_of_groups,
+};
 #[cfg(test)]
 mod tests;

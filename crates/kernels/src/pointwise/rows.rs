@@ -30,8 +30,8 @@ pub(crate) fn for_each_chunk(rows: usize, work_per_row: usize, f: impl Fn(usize,
     }
 }
 
-/// Calls `f(group, first_row, n_rows)` for every chunk of rows; the chunks of a group come in order, so that a group
-/// may add up what its chunks give.
+/// Calls `f(group, first_row, n_rows)` for every chunk of rows, the chunks of a group in order, so that it may add up what
+/// they give; [`begins_group`] tells the first.
 pub(crate) fn for_each_chunk_of_groups(
     groups: usize,
     rows: usize,
@@ -49,6 +49,11 @@ pub(crate) fn for_each_chunk_of_groups(
     } else {
         (0..groups).into_par_iter().with_max_len(1).for_each(call);
     }
+}
+
+/// Whether a group of [`for_each_chunk_of_groups`] begins with this row.
+pub(crate) fn begins_group(group: usize, groups: usize, rows: usize, first_row: usize) -> bool {
+    first_row == group * rows.div_ceil(CHUNK) / groups * CHUNK
 }
 
 /// Adds `rows` rows of `n` numbers, `step` apart, to the one at `to`, in order.

@@ -28,7 +28,7 @@ use crate::cpu::matmul::{MatMul, fit_pairs};
 use crate::cpu::simd::Vector;
 use crate::cpu::view::{Output, Ptr, Storage, View};
 use crate::cpu::weight::weight;
-use crate::pointwise::add_rows;
+use crate::pointwise::{add_rows, load};
 
 /// Work is cut into at least this many tasks where the shape allows; a constant, so that the
 /// order of summation does not depend on the number of threads.
@@ -115,25 +115,43 @@ pub(super) fn backward<S: Storage + Tables>(
 }
 
 /// `D[batch, head, t] = Σ_j G[t, j] O[t, j]`.
-fn dot_rows<S: Storage>(p: &Problem, saved: &Saved<S>) -> Vec<S> {
+fn dot_rows<S: Storage + Tables>(p: &Problem, saved: &Saved<S>) -> Vec<S> {
+    const ROWS: usize = 256;
     let mut dot = vec![S::ZERO; p.batch * p.heads * p.time_q];
-    dot.par_iter_mut().with_min_len(256).enumerate().for_each(|(i, dot)| {
-        let (head_index, t) = (i / p.time_q, i % p.time_q);
-        let (b, h) = (head_index / p.heads, head_index % p.heads);
-        let row = |x: &View<S, 4>| x.ptr.at(b * x.strides[0] + h * x.strides[1] + t * x.strides[2]);
-        let (g, o) = (row(&saved.grad), row(&saved.o));
-        // Four sums, so that an addition need not wait for the one before it.
-        let product = |j: usize| unsafe { (*g.add(j)).to_f64() * (*o.add(j)).to_f64() };
-        let mut sums = [0.0; 4];
-        for first in (0..p.d_v - p.d_v % 4).step_by(4) {
-            for (i, sum) in sums.iter_mut().enumerate() {
-                *sum += product(first + i);
-            }
-        }
-        let rest: f64 = (p.d_v - p.d_v % 4..p.d_v).map(product).sum();
-        *dot = S::from_f64(sums.iter().sum::<f64>() + rest);
+    dot.par_chunks_mut(ROWS).with_max_len(4).enumerate().for_each(|(i, dot)| {
+        unsafe { launch(Dots { p, saved, first: i * ROWS, dot }) };
     });
     dot
+}
+
+/// Some numbers of [`dot_rows`].
+struct Dots<'a, S> {
+    p: &'a Problem,
+    saved: &'a Saved<S>,
+    first: usize,
+    dot: &'a mut [S],
+}
+
+impl<S: Storage + Tables> Kernel<S> for Dots<'_, S> {
+    #[inline(always)]
+    unsafe fn run<V: Vector<Scalar = S>>(self) {
+        let Self { p, saved, first, dot } = self;
+        for (i, dot) in dot.iter_mut().enumerate() {
+            let (head_index, t) = ((first + i) / p.time_q, (first + i) % p.time_q);
+            let (b, h) = (head_index / p.heads, head_index % p.heads);
+            let row =
+                |x: &View<S, 4>| x.ptr.at(b * x.strides[0] + h * x.strides[1] + t * x.strides[2]);
+            let (g, o) = (row(&saved.grad), row(&saved.o));
+            unsafe {
+                let mut sum = V::zero();
+                for j in (0..p.d_v).step_by(V::LANES) {
+                    let n = V::LANES.min(p.d_v - j);
+                    sum = load::<V>(g.add(j), n).mul_add(load::<V>(o.add(j), n), sum);
+                }
+                *dot = sum.sum();
+            }
+        }
+    }
 }
 
 /// The key tiles `first_tile, first_tile + tile_step, …` of one head against all queries that see them.
