@@ -220,8 +220,8 @@ pub(super) fn run(
             if let Some([budget, pace]) = row.as_long_as.map(|labels| labels.map(|l| held.row(l)))
                 && let (Some(budget), Some(pace)) = (budget, pace)
             {
-                let epoch = pace.least_seconds() / pace.epochs as f64;
-                config.fit.epochs = whole(budget.least_seconds() / epoch);
+                // Those of the first seed, so that the epochs stay when more seeds are asked for.
+                config.fit.epochs = whole(budget.seconds[0] / pace.seconds[0] * pace.epochs as f64);
             }
             let trained = trained(problem, row, config, options, observer, &mut baselines)?;
             held.rows.retain(|row| !row.is_baseline);
