@@ -14,20 +14,17 @@ use burn::tensor::{Tensor, assert_shape};
 
 use super::op::{MAX_MAPS, composed};
 use super::product::{Packed, Rows, multiply};
-use super::weight_gradient::{add_partial, n_groups, partial, product};
+use super::weight_gradient::Sums;
 use crate::cpu::aligned::Aligned;
 use crate::cpu::dispatch::{Kernel, launch};
 use crate::cpu::layout::copy_rows;
 use crate::cpu::math::Tables;
-use crate::cpu::op::{FusedOp, Input, apply, on_cpu};
+use crate::cpu::op::{FusedOp, Input, apply, apply_to_list, on_cpu};
 use crate::cpu::simd::Vector;
 use crate::cpu::view::{
-    FlexTensor, Output, Ptr, Storage, View, by_dtype, contiguous, dims, with_contiguous_rows,
+    FlexTensor, Output, Storage, View, by_dtype, contiguous, dims, with_contiguous_rows,
 };
-use crate::pointwise::{
-    Activation, CHUNK, Epilogue, Slope, begins_group, column_sums, for_each_chunk,
-    for_each_chunk_of_groups,
-};
+use crate::pointwise::{Activation, Epilogue, for_each_chunk};
 
 /// Several maps of the same rows, every one into `heads` heads.
 ///
@@ -68,18 +65,7 @@ pub fn to_heads(
     let op = ToHeads { maps: n, heads, points };
     let inputs: Vec<Input> =
         std::iter::once(x.into_dispatch()).chain(weights).chain(biases).collect();
-    macro_rules! of_length {
-        ($($n:literal)*) => {
-            match inputs.len() {
-                $($n => {
-                    let inputs: Result<[Input; $n], _> = inputs.try_into();
-                    apply(op, inputs.ok().expect("the length was matched"))
-                })*
-                _ => unreachable!("{n} maps"),
-            }
-        };
-    }
-    of_length!(3 5 7)
+    apply_to_list!(op, inputs, lengths: 3 5 7)
 }
 
 /// A map of the features of all heads at every point: the inverse order of [`to_heads`], then `W` and the bias.
@@ -370,52 +356,4 @@ fn from_heads_backward<S: Storage + Tables>(
         unsafe { dw.at(k * d_out).copy_to_nonoverlapping(to, d_out) };
     }
     unsafe { [to.finish(dx, batch), turned.finish([width, d_out]), db] }
-}
-
-/// Partial sums over rows of the gradients of a weight and of a bias.
-struct Sums<S> {
-    rows: usize,
-    groups: usize,
-    size: [usize; 2],
-    weight: Ptr<S>,
-    bias: Ptr<S>,
-}
-
-impl<S: Storage + Tables> Sums<S> {
-    /// Calls `chunk(sums, group, first_row, n_rows)` for all rows, and returns the gradients of a weight of `size` and
-    /// of its bias, summed up by [`Sums::add`].
-    fn over(
-        rows: usize,
-        size: [usize; 2],
-        chunk: impl Fn(&Self, usize, usize, usize) + Sync,
-    ) -> [FlexTensor; 2] {
-        let [d_in, d_out] = size;
-        let groups = n_groups(rows, d_in * d_out);
-        let mut weight = partial::<S>(rows, groups * d_in * d_out);
-        let mut bias = Output::<S>::zeros(rows.div_ceil(CHUNK) * d_out);
-        let sums = Self { rows, groups, size, weight: weight.ptr(), bias: bias.ptr() };
-        for_each_chunk_of_groups(groups, rows, d_in * d_out, |group, first, rows| {
-            chunk(&sums, group, first, rows);
-        });
-        let bias = column_sums(sums.bias, rows, d_out);
-        unsafe { [add_partial(weight, groups, size), bias.finish([d_out])] }
-    }
-
-    /// Adds `aᵀ dz` and the column sums of `dz`.
-    unsafe fn add(&self, group: usize, first: usize, rows: usize, (a, dz): (*const S, *mut S)) {
-        let [d_in, d_out] = self.size;
-        unsafe {
-            launch(Slope {
-                rows,
-                d: d_out,
-                z: dz,
-                grad: dz,
-                dz,
-                bias_grad: Some(self.bias.at(first / CHUNK * d_out)),
-                activation: Activation::Identity,
-            });
-            let adds = !begins_group(group, self.groups, self.rows, first);
-            product((a, dz), rows, self.size, self.weight.at(group * d_in * d_out), adds);
-        }
-    }
 }

@@ -7,7 +7,7 @@ use super::product::{FEW, Packed, Rows, multiply};
 use super::weight_gradient::{SMALL, add_partial, n_groups, partial, product, weight_gradient};
 use crate::cpu::dispatch::launch;
 use crate::cpu::math::Tables;
-use crate::cpu::op::{FusedOp, Input, apply, on_cpu};
+use crate::cpu::op::{FusedOp, Input, apply, apply_to_list, on_cpu};
 use crate::cpu::view::{FlexTensor, Output, Storage, View, by_dtype, contiguous, dims};
 use crate::pointwise::{
     Activation, CHUNK, Epilogue, Slope, begins_group, column_sums, composed_activation,
@@ -96,18 +96,7 @@ pub fn side_by_side(x: Tensor<3>, maps: Vec<(Tensor<2>, Tensor<1>)>) -> Tensor<3
     let op = Affine { maps: n, activation: identity };
     let inputs: Vec<Input> =
         std::iter::once(x.into_dispatch()).chain(weights).chain(biases).collect();
-    macro_rules! of_length {
-        ($($n:literal)*) => {
-            match inputs.len() {
-                $($n => {
-                    let inputs: Result<[Input; $n], _> = inputs.try_into();
-                    apply(op, inputs.ok().expect("the length was matched"))
-                })*
-                _ => unreachable!("{n} maps"),
-            }
-        };
-    }
-    of_length!(3 5 7)
+    apply_to_list!(op, inputs, lengths: 3 5 7)
 }
 
 /// How many maps [`side_by_side`] takes: of queries, keys and values.

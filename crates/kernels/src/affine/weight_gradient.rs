@@ -12,7 +12,9 @@ use crate::cpu::math::Tables;
 use crate::cpu::matmul::MatMul;
 use crate::cpu::simd::{Scalar, Vector};
 use crate::cpu::view::{FlexTensor, Output, Ptr, Storage, View};
-use crate::pointwise::{CHUNK, add_rows};
+use crate::pointwise::{
+    Activation, CHUNK, Slope, add_rows, begins_group, column_sums, for_each_chunk_of_groups,
+};
 
 /// `to = xᵀ dz`, or `to += xᵀ dz`, of some rows of `x` and `dz`, both without gaps.
 pub(super) unsafe fn product<S: Tables>(
@@ -141,4 +143,58 @@ pub(super) fn weight_gradient<S: Storage>(
     let tasks = groups * blocks;
     (0..tasks).into_par_iter().with_max_len(1).for_each(product);
     unsafe { add_partial(partial, groups, [d_in, d_out]) }
+}
+
+/// Partial sums over rows of the gradients of a weight and of a bias.
+pub(super) struct Sums<S> {
+    rows: usize,
+    groups: usize,
+    size: [usize; 2],
+    weight: Ptr<S>,
+    bias: Ptr<S>,
+}
+
+impl<S: Storage + Tables> Sums<S> {
+    /// Calls `chunk(sums, group, first_row, n_rows)` for all rows, and returns the gradients of a weight of `size` and
+    /// of its bias, summed up by [`Sums::add`].
+    pub(super) fn over(
+        rows: usize,
+        size: [usize; 2],
+        chunk: impl Fn(&Self, usize, usize, usize) + Sync,
+    ) -> [FlexTensor; 2] {
+        let [d_in, d_out] = size;
+        let groups = n_groups(rows, d_in * d_out);
+        let mut weight = partial::<S>(rows, groups * d_in * d_out);
+        let mut bias = Output::<S>::zeros(rows.div_ceil(CHUNK) * d_out);
+        let sums = Self { rows, groups, size, weight: weight.ptr(), bias: bias.ptr() };
+        for_each_chunk_of_groups(groups, rows, d_in * d_out, |group, first, rows| {
+            chunk(&sums, group, first, rows);
+        });
+        let bias = column_sums(sums.bias, rows, d_out);
+        unsafe { [add_partial(weight, groups, size), bias.finish([d_out])] }
+    }
+
+    /// Adds `aᵀ dz` and the column sums of `dz`.
+    pub(super) unsafe fn add(
+        &self,
+        group: usize,
+        first: usize,
+        rows: usize,
+        (a, dz): (*const S, *mut S),
+    ) {
+        let [d_in, d_out] = self.size;
+        unsafe {
+            launch(Slope {
+                rows,
+                d: d_out,
+                z: dz,
+                grad: dz,
+                dz,
+                bias_grad: Some(self.bias.at(first / CHUNK * d_out)),
+                activation: Activation::Identity,
+            });
+            let adds = !begins_group(group, self.groups, self.rows, first);
+            product((a, dz), rows, self.size, self.weight.at(group * d_in * d_out), adds);
+        }
+    }
 }

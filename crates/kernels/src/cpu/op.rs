@@ -74,6 +74,20 @@ pub(crate) fn apply<O: FusedOp<N>, const N: usize, const D: usize>(
     }
 }
 
+/// [`apply`] to a `Vec` of inputs: an operation is compiled for every length that it can have.
+macro_rules! apply_to_list {
+    ($op:expr, $inputs:expr, lengths: $($n:literal)*) => {
+        match $inputs.len() {
+            $($n => {
+                let inputs: Result<[$crate::cpu::op::Input; $n], _> = $inputs.try_into();
+                $crate::cpu::op::apply($op, inputs.ok().expect("the length was matched"))
+            })*
+            n => unreachable!("an operation of {n} inputs"),
+        }
+    };
+}
+pub(crate) use apply_to_list;
+
 /// The primitive of an untracked tensor on the CPU backend.
 pub(crate) fn flex<const D: usize>(x: Tensor<D>) -> FlexTensor {
     x.try_into_primitive::<Flex>().expect("the caller has checked that the tensor is on Flex")

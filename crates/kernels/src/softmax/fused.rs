@@ -10,7 +10,7 @@ use super::centring::Centring;
 use super::forward::{Inputs, forward};
 use super::{HeadKeys, KeyMask, KeyWeight, Part, Problem};
 use crate::cpu::math::Tables;
-use crate::cpu::op::{FusedOp, Input, apply};
+use crate::cpu::op::{FusedOp, Input, apply_to_list};
 use crate::cpu::view::{
     FlexTensor, Output, Ptr, Storage, View, by_dtype, contiguous, dims, with_contiguous_rows,
 };
@@ -46,23 +46,8 @@ pub(super) fn fused(
         Run { k, v, mask, weight }
     };
     let runs = keys.into_iter().map(run).collect();
-    dispatch(Heads { scale, q, n_tensors, runs }, inputs)
-}
-
-/// Runs `op` on as many inputs as there are.
-fn dispatch(op: Heads, inputs: Vec<Input>) -> Tensor<4> {
-    macro_rules! of_length {
-        ($($n:literal)*) => {
-            match inputs.len() {
-                $($n => {
-                    let inputs: Result<[Input; $n], _> = inputs.try_into();
-                    apply(op, inputs.ok().expect("the length was matched"))
-                })*
-                n => unreachable!("parts of 1 to {MAX_RUNS} runs are not {n} inputs"),
-            }
-        };
-    }
-    of_length!(1 2 3 4 5 6 7 8 9 10 11 12 13)
+    let op = Heads { scale, q, n_tensors, runs };
+    apply_to_list!(op, inputs, lengths: 1 2 3 4 5 6 7 8 9 10 11 12 13)
 }
 
 /// Attention of all runs of heads; inputs are the tensors, then the weight of each run.
